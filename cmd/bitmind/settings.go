@@ -107,4 +107,3 @@ func loggerTo(cmd *cobra.Command, w io.Writer) (*slog.Logger, error) {
 		return nil, usagef("--log.format %q; try: text or json", format)
 	}
 }
-
