@@ -1,0 +1,272 @@
+// Package decode turns bytes that anyone may have sent into an opaque RGB
+// picture, safely: JPEG, PNG, WebP and GIF (first frame).
+//
+//	img, info, err := decode.Decode(data, decode.Limits{})
+//
+// Size and memory are checked from the header, before anything of the size
+// that the header claims is allocated. Pictures come out upright (EXIF
+// orientation applied) and opaque: as PIL's convert("RGB") does, an alpha
+// channel is dropped and not blended with a background, grey becomes equal
+// red, green and blue, 16 bits become the upper 8, and colour profiles are
+// ignored. The colours agree with PIL's to within a rounding step: chroma is
+// upsampled with libjpeg's triangle filter, and WebP's studio-range YCbCr is
+// expanded.
+package decode
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"golang.org/x/image/webp"
+	"golang.org/x/sync/semaphore"
+)
+
+// The kinds of failure. Every error of this package matches exactly one of
+// them with errors.Is, save those of opening or reading a file.
+var (
+	// ErrNotImage says that the bytes start like none of the known formats.
+	ErrNotImage = errors.New("not a JPEG, PNG, WebP or GIF image")
+	// ErrTooLarge says that a limit was met: pixels, memory, file size or scans.
+	ErrTooLarge = errors.New("image too large")
+	// ErrTruncated says that the data ends before the picture does.
+	ErrTruncated = errors.New("image cut short")
+	// ErrCorrupt says that the data breaks the rules of its format.
+	ErrCorrupt = errors.New("image damaged")
+	// ErrUnsupported says that the data is valid but uses a feature that is not
+	// read here: 12-bit or arithmetic JPEG, animated WebP.
+	ErrUnsupported = errors.New("image feature not supported")
+)
+
+// The defaults of Limits.
+const (
+	// DefaultMaxPixels lets a 50-megapixel photograph pass.
+	DefaultMaxPixels = 50_000_000
+	// DefaultMaxMemory, with what the program itself and a detector hold, stays
+	// below 300 MB: it allows a 36-megapixel 4:2:0 photograph.
+	DefaultMaxMemory = 200_000_000
+	// DefaultMaxBytes is the largest file read.
+	DefaultMaxBytes = 64_000_000
+)
+
+// Limits bound what one picture may cost. A zero field stands for its default.
+type Limits struct {
+	MaxPixels int   // width times height
+	MaxMemory int64 // bytes: the data, the decoder's buffers and the picture together
+	MaxBytes  int64 // bytes of encoded data
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.MaxPixels <= 0 {
+		l.MaxPixels = DefaultMaxPixels
+	}
+	if l.MaxMemory <= 0 {
+		l.MaxMemory = DefaultMaxMemory
+	}
+	if l.MaxBytes <= 0 {
+		l.MaxBytes = DefaultMaxBytes
+	}
+	return l
+}
+
+// Info says what the encoded picture was.
+type Info struct {
+	Format        string // "jpeg", "png", "webp" or "gif"
+	Width, Height int    // pixels as stored, before orientation
+	Orientation   int    // EXIF orientation that was applied, 1 (upright) to 8
+	Memory        int64  // bytes that decoding was expected to need at most
+}
+
+// Decode decodes data into an opaque picture whose bounds start at the origin.
+func Decode(data []byte, limits Limits) (*image.RGBA, Info, error) {
+	native, info, release, err := open(data, limits)
+	if err != nil {
+		return nil, info, err
+	}
+	defer release()
+	return toRGBA(native, info), info, nil
+}
+
+// DecodeNative decodes like Decode, but leaves an upright JPEG in YCbCr (or
+// grey) as it is stored: *image.YCbCr in JPEG's full range, *image.Gray, or
+// *image.RGBA (opaque) for everything else. A reader that samples a part of
+// the picture saves the conversion of the rest.
+func DecodeNative(data []byte, limits Limits) (image.Image, Info, error) {
+	native, info, release, err := open(data, limits)
+	if err != nil {
+		return nil, info, err
+	}
+	defer release()
+	if info.Format == "jpeg" && info.Orientation == 1 {
+		switch native.(type) {
+		case *image.YCbCr, *image.Gray:
+			return native, info, nil
+		}
+	}
+	return toRGBA(native, info), info, nil
+}
+
+// Reader decodes everything that r gives, up to the limits.
+func Reader(r io.Reader, limits Limits) (*image.RGBA, Info, error) {
+	data, err := ReadAll(r, limits)
+	if err != nil {
+		return nil, Info{}, err
+	}
+	return Decode(data, limits)
+}
+
+// File decodes the named file.
+func File(path string, limits Limits) (*image.RGBA, Info, error) {
+	data, err := ReadFile(path, limits)
+	if err != nil {
+		return nil, Info{}, err
+	}
+	img, info, err := Decode(data, limits)
+	if err != nil {
+		return nil, info, fmt.Errorf("decoding %s: %w", path, err)
+	}
+	return img, info, nil
+}
+
+// ReadFile reads the named file if it is a regular file within the size limit.
+func ReadFile(path string, limits Limits) ([]byte, error) {
+	// Asked before opening: opening a named pipe would wait for a writer.
+	stat, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading an image: %w", err)
+	}
+	if !stat.Mode().IsRegular() {
+		return nil, fmt.Errorf("reading %s: %w: not a file", path, ErrNotImage)
+	}
+	limits = limits.withDefaults()
+	if stat.Size() > limits.MaxBytes {
+		return nil, fmt.Errorf("reading %s: %w: %d bytes, limit %d", path, ErrTooLarge, stat.Size(), limits.MaxBytes)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading an image: %w", err)
+	}
+	defer f.Close()
+	var buf bytes.Buffer
+	buf.Grow(int(stat.Size()) + bytes.MinRead)
+	n, err := io.Copy(&buf, io.LimitReader(f, limits.MaxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	if n > limits.MaxBytes {
+		return nil, fmt.Errorf("reading %s: %w: more than %d bytes", path, ErrTooLarge, limits.MaxBytes)
+	}
+	return buf.Bytes(), nil
+}
+
+// ReadAll reads r to its end if that is within the size limit.
+func ReadAll(r io.Reader, limits Limits) ([]byte, error) {
+	limits = limits.withDefaults()
+	data, err := io.ReadAll(io.LimitReader(r, limits.MaxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading an image: %w", err)
+	}
+	if int64(len(data)) > limits.MaxBytes {
+		return nil, fmt.Errorf("reading an image: %w: more than %d bytes", ErrTooLarge, limits.MaxBytes)
+	}
+	return data, nil
+}
+
+// memory is the process's allowance for pictures being decoded at the same
+// time: many large ones sent at once wait for each other.
+var memory = semaphore.NewWeighted(DefaultMaxMemory)
+
+// collectAbove is the expected cost in bytes from which a decode first returns
+// the garbage of earlier ones to the system. Below it, the collector's own
+// pace is good enough.
+const collectAbove = 48_000_000
+
+// open decodes data into whatever type its decoder makes. The caller calls
+// release once the picture has its final form.
+func open(data []byte, limits Limits) (img image.Image, info Info, release func(), err error) {
+	limits = limits.withDefaults()
+	if int64(len(data)) > limits.MaxBytes {
+		return nil, info, nil, fmt.Errorf("%w: %d bytes, limit %d", ErrTooLarge, len(data), limits.MaxBytes)
+	}
+	h, err := probe(data)
+	info = Info{Format: h.format, Width: h.width, Height: h.height, Orientation: h.orientation}
+	if err != nil {
+		return nil, info, nil, err
+	}
+	if h.width <= 0 || h.height <= 0 {
+		return nil, info, nil, fmt.Errorf("%w: %s of %dx%d pixels", ErrCorrupt, h.format, h.width, h.height)
+	}
+	if int64(h.width)*int64(h.height) > int64(limits.MaxPixels) {
+		return nil, info, nil, fmt.Errorf("%w: %dx%d pixels, limit %d", ErrTooLarge, h.width, h.height, limits.MaxPixels)
+	}
+	info.Memory = max(h.decodeBytes, h.convertBytes) + int64(len(data))
+	if info.Memory > limits.MaxMemory {
+		return nil, info, nil, fmt.Errorf("%w: %dx%d %s needs %d MB to decode, limit %d MB",
+			ErrTooLarge, h.width, h.height, h.format, info.Memory/1e6, limits.MaxMemory/1e6)
+	}
+
+	weight := min(info.Memory, DefaultMaxMemory)
+	if err := memory.Acquire(context.Background(), weight); err != nil {
+		return nil, info, nil, fmt.Errorf("waiting for memory: %w", err)
+	}
+	giveBack := func() { memory.Release(weight) }
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %s decoder: %v", ErrCorrupt, h.format, r)
+		}
+		if err != nil {
+			img, release = nil, nil
+			giveBack()
+		}
+	}()
+
+	large := h.decodeBytes+h.convertBytes > collectAbove
+	if large {
+		debug.FreeOSMemory()
+	}
+	img, err = decoders[h.format](bytes.NewReader(data))
+	if err != nil {
+		return nil, info, nil, classify(h.format, err)
+	}
+	// The estimate stands on the header; a decoder that found another size
+	// than the one that was checked must not get further.
+	if b := img.Bounds(); h.format != "gif" && (b.Dx() != h.width || b.Dy() != h.height) {
+		return nil, info, nil, fmt.Errorf("%w: %s of %dx%d pixels announced as %dx%d", ErrCorrupt, h.format, b.Dx(), b.Dy(), h.width, h.height)
+	}
+	if large {
+		debug.FreeOSMemory()
+	}
+	return img, info, giveBack, nil
+}
+
+var decoders = map[string]func(io.Reader) (image.Image, error){
+	"jpeg": jpeg.Decode,
+	"png":  png.Decode,
+	"gif":  gif.Decode,
+	"webp": webp.Decode,
+}
+
+// classify sorts a decoder's error into this package's kinds.
+func classify(format string, err error) error {
+	kind := ErrCorrupt
+	var jpegUnsupported jpeg.UnsupportedError
+	var pngUnsupported png.UnsupportedError
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), strings.HasSuffix(err.Error(), "EOF"),
+		strings.HasSuffix(err.Error(), "short Huffman data"), strings.HasSuffix(err.Error(), "not enough pixel data"),
+		strings.HasSuffix(err.Error(), "not enough image data"):
+		kind = ErrTruncated
+	case errors.As(err, &jpegUnsupported), errors.As(err, &pngUnsupported):
+		kind = ErrUnsupported
+	}
+	return fmt.Errorf("%w: %s: %v", kind, format, err)
+}
