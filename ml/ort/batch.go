@@ -1,0 +1,201 @@
+package ort
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// BatchOptions describe the items that a Batcher runs.
+type BatchOptions struct {
+	// Item is the shape of one item without the batch axis, such as 3, 224, 224.
+	Item []int64
+	// Max is how many items one run takes; more are run in turn. Memory grows with
+	// it. On a CPU a few are as fast as many. Default 4.
+	Max int
+	// Parallel is how many runs may be under way at once, each with memory of its
+	// own; further callers wait their turn. Default 2, so that one fills its input
+	// while the other computes.
+	Parallel int
+}
+
+// Batcher runs a model with one float32 input [N, item...] and one float32 output
+// [N] or [N, M] on any number of items, on memory that it keeps: nothing is
+// allocated or copied from call to call but the items themselves. Any number of
+// goroutines may call it.
+type Batcher struct {
+	session *Session
+	opts    BatchOptions
+	size    int // values per item
+	width   int // results per item
+	rank    int // of the output
+	free    chan *slot
+	closing sync.Once
+}
+
+// slot is the memory of one run, with views of its first 1 to Max items.
+type slot struct {
+	input, output []float32
+	in, out       []Value // by number of items, made when first needed
+}
+
+// NewBatcher checks that the session has the described form. Closing the batcher
+// leaves the session open.
+func (s *Session) NewBatcher(opts BatchOptions) (*Batcher, error) {
+	if opts.Max <= 0 {
+		opts.Max = 4
+	}
+	if opts.Parallel <= 0 {
+		opts.Parallel = 2
+	}
+	b := &Batcher{session: s, opts: opts, size: 1, free: make(chan *slot, opts.Parallel)}
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	for range opts.Parallel {
+		// The slots' memory is taken when it is first used.
+		b.free <- &slot{in: make([]Value, b.opts.Max+1), out: make([]Value, b.opts.Max+1)}
+	}
+	return b, nil
+}
+
+func (b *Batcher) check() error {
+	if len(b.session.inputs) != 1 || len(b.session.outputs) != 1 {
+		return fmt.Errorf("%w: it has %d inputs and %d outputs, not one of each", ErrModel, len(b.session.inputs), len(b.session.outputs))
+	}
+	in, out := b.session.inputs[0], b.session.outputs[0]
+	want := append([]int64{-1}, b.opts.Item...)
+	ok := in.Type == "float" && len(in.Dims) == len(want)
+	for i := 0; ok && i < len(want); i++ {
+		ok = in.Dims[i] == -1 || in.Dims[i] == want[i]
+	}
+	if !ok {
+		return fmt.Errorf("%w: its input is %s, not float%v", ErrModel, in, want)
+	}
+	if in.Dims[0] != -1 {
+		// A graph exported for one image still works, one at a time.
+		b.opts.Max = int(in.Dims[0])
+		if b.opts.Max != 1 {
+			return fmt.Errorf("%w: its batch size is fixed at %d; try: export it with a dynamic first axis", ErrModel, b.opts.Max)
+		}
+	}
+	if out.Type != "float" || len(out.Dims) == 0 || len(out.Dims) > 2 || slices.Contains(out.Dims[1:], -1) || slices.Contains(out.Dims, 0) {
+		return fmt.Errorf("%w: its output is %s, not float[N] or float[N, M]", ErrModel, out)
+	}
+	for _, d := range b.opts.Item {
+		b.size *= int(d)
+	}
+	b.width, b.rank = 1, len(out.Dims)
+	if b.rank == 2 {
+		b.width = int(out.Dims[1])
+	}
+	return nil
+}
+
+// Width is the number of results per item.
+func (b *Batcher) Width() int { return b.width }
+
+// Run computes n items. fill writes item i into dst, which holds old values; take
+// receives the item's results, which are only valid during the call. Both are
+// called from this goroutine, in order within each run.
+func (b *Batcher) Run(ctx context.Context, n int, fill func(i int, dst []float32) error, take func(i int, result []float32)) error {
+	var s *slot
+	select {
+	case s = <-b.free:
+	default:
+		select {
+		case s = <-b.free:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if s == nil {
+		return ErrClosed
+	}
+	defer func() { b.free <- s }()
+	for start := 0; start < n; start += b.opts.Max {
+		count := min(b.opts.Max, n-start)
+		if err := b.views(s, count); err != nil {
+			return err
+		}
+		for i := range count {
+			if err := fill(start+i, s.input[i*b.size:(i+1)*b.size]); err != nil {
+				return err
+			}
+		}
+		if err := b.session.Run(ctx, s.in[count:count+1], s.out[count:count+1]); err != nil {
+			return err
+		}
+		for i := range count {
+			take(start+i, s.output[i*b.width:(i+1)*b.width])
+		}
+	}
+	return nil
+}
+
+// views makes the slot's tensors for that many items, once.
+func (b *Batcher) views(s *slot, count int) error {
+	if s.input == nil || len(s.input) < count*b.size {
+		// A slot that only ever sees single items stays small. Views of the old
+		// memory are given up.
+		if err := s.close(); err != nil {
+			return err
+		}
+		capacity := 1
+		if count > 1 {
+			capacity = b.opts.Max
+		}
+		s.input, s.output = make([]float32, capacity*b.size), make([]float32, capacity*b.width)
+	}
+	if s.in[count] != nil {
+		return nil
+	}
+	n := int64(count)
+	in, err := NewTensor(s.input, append([]int64{n}, b.opts.Item...)...)
+	if err != nil {
+		return err
+	}
+	shape := []int64{n, int64(b.width)}[:b.rank]
+	out, err := NewTensor(s.output, shape...)
+	if err != nil {
+		return errors.Join(err, in.Close())
+	}
+	s.in[count], s.out[count] = in, out
+	return nil
+}
+
+func (s *slot) close() error {
+	var errs []error
+	for _, views := range [][]Value{s.in, s.out} {
+		for i, v := range views {
+			if v != nil {
+				errs = append(errs, v.Close())
+				views[i] = nil
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Warm runs one item of zeros, so that the first caller does not pay for the
+// runtime's first allocations.
+func (b *Batcher) Warm(ctx context.Context) error {
+	return b.Run(ctx, 1,
+		func(_ int, dst []float32) error { clear(dst); return nil },
+		func(int, []float32) {})
+}
+
+// Close waits for running calls and frees the memory. Later calls fail with
+// ErrClosed.
+func (b *Batcher) Close() error {
+	var errs []error
+	b.closing.Do(func() {
+		for range b.opts.Parallel {
+			errs = append(errs, (<-b.free).close())
+		}
+		close(b.free) // later receives give nil
+	})
+	return errors.Join(errs...)
+}

@@ -1,0 +1,5 @@
+//go:build !embed_ort
+
+package ort
+
+var embeddedLibrary []byte
