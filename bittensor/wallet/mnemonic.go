@@ -26,8 +26,7 @@ type WordError struct {
 	Nearest  string // the word of the list that is most like it
 }
 
-// Error shows the word, which is not one of the list and so no secret of its own,
-// but for a mistyped one; the command shows it to its owner only.
+// Error shows the word that was mistyped and no other.
 func (e *WordError) Error() string {
 	return fmt.Sprintf("word %d of the mnemonic, %q, is not in the BIP-39 word list; try: %q", e.Position, e.Word, e.Nearest)
 }

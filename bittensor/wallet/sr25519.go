@@ -111,7 +111,7 @@ func Verify(id ss58.AccountID, msg []byte, sig [64]byte) bool {
 		return false
 	}
 	// R' = sB - kA must be R. Encodings are canonical, so comparing them saves
-	// decoding R, a third of the field arithmetic outside the multiplication.
+	// decoding R.
 	k := challenge(id, msg, sig[:32])
 	r := ristretto255.NewElement().VarTimeDoubleScalarBaseMult(k, key.Negate(key), s)
 	var enc [32]byte

@@ -4,5 +4,7 @@ import "github.com/spf13/cobra"
 
 // commands lists every subcommand, in the order of the help page.
 func commands() []*cobra.Command {
-	return []*cobra.Command{}
+	return []*cobra.Command{
+		newWalletCmd(),
+	}
 }
