@@ -27,7 +27,7 @@ func toRGBA(native image.Image, info Info) *image.RGBA {
 	}
 	b := native.Bounds()
 	w, h := b.Dx(), b.Dy()
-	convert := rowConverter(native, info.Format == "webp")
+	convert := rowConverter(native, info.Format == "webp", 0, w)
 	dw, dh := w, h
 	if info.Orientation >= 5 {
 		dw, dh = h, w
@@ -90,7 +90,7 @@ func onScreen(m image.Image, w, h int) image.Image {
 	// A palette may be full, so the surroundings get their colour here.
 	screen := image.NewRGBA(image.Rect(0, 0, w, h))
 	makeOpaque(screen.Pix)
-	convert := rowConverter(p, false)
+	convert := rowConverter(p, false, 0, p.Rect.Dx())
 	for y := range p.Rect.Dy() {
 		at := screen.PixOffset(p.Rect.Min.X, p.Rect.Min.Y+y)
 		convert(y, screen.Pix[at:at+4*p.Rect.Dx()])
@@ -98,18 +98,24 @@ func onScreen(m image.Image, w, h int) image.Image {
 	return screen
 }
 
-// rowConverter returns a function that writes row y, counted from the top of
-// the picture, to dst as opaque RGBA.
-func rowConverter(native image.Image, studioRange bool) func(y int, dst []byte) {
+// Rows returns a function that writes columns x0 to x1 (not included) of row y
+// of a picture from DecodeNative to dst, as opaque RGBA: 4*(x1-x0) bytes, the
+// same that Decode gives there. The function is not safe for concurrent use.
+func Rows(native image.Image, x0, x1 int) func(y int, dst []byte) {
+	return rowConverter(native, false, x0, x1)
+}
+
+// rowConverter is Rows for whatever the decoders make.
+func rowConverter(native image.Image, studioRange bool, x0, x1 int) func(y int, dst []byte) {
 	b := native.Bounds()
 	switch m := native.(type) {
 	case *image.YCbCr:
-		return ycbcrRows(m, studioRange)
+		return ycbcrRows(m, studioRange, x0, x1)
 	case *image.NYCbCrA:
-		return ycbcrRows(&m.YCbCr, studioRange)
+		return ycbcrRows(&m.YCbCr, studioRange, x0, x1)
 	case *image.Gray:
 		return func(y int, dst []byte) {
-			src := m.Pix[y*m.Stride:]
+			src := m.Pix[y*m.Stride+x0:]
 			for x := 0; 4*x < len(dst); x++ {
 				v := src[x]
 				*(*[4]byte)(dst[4*x:]) = [4]byte{v, v, v, 255}
@@ -117,20 +123,20 @@ func rowConverter(native image.Image, studioRange bool) func(y int, dst []byte) 
 		}
 	case *image.Gray16:
 		return func(y int, dst []byte) {
-			src := m.Pix[y*m.Stride:]
+			src := m.Pix[y*m.Stride+2*x0:]
 			for x := 0; 4*x < len(dst); x++ {
 				v := src[2*x]
 				*(*[4]byte)(dst[4*x:]) = [4]byte{v, v, v, 255}
 			}
 		}
 	case *image.RGBA:
-		return pixelRows(m.Pix, m.Stride, 1)
+		return pixelRows(m.Pix[4*x0:], m.Stride, 1)
 	case *image.NRGBA:
-		return pixelRows(m.Pix, m.Stride, 1)
+		return pixelRows(m.Pix[4*x0:], m.Stride, 1)
 	case *image.RGBA64:
-		return pixelRows(m.Pix, m.Stride, 2)
+		return pixelRows(m.Pix[8*x0:], m.Stride, 2)
 	case *image.NRGBA64:
-		return pixelRows(m.Pix, m.Stride, 2)
+		return pixelRows(m.Pix[8*x0:], m.Stride, 2)
 	case *image.Paletted:
 		var table [256][4]byte
 		for i := range table {
@@ -144,14 +150,14 @@ func rowConverter(native image.Image, studioRange bool) func(y int, dst []byte) 
 			}
 		}
 		return func(y int, dst []byte) {
-			src := m.Pix[y*m.Stride:]
+			src := m.Pix[y*m.Stride+x0:]
 			for x := 0; 4*x < len(dst); x++ {
 				*(*[4]byte)(dst[4*x:]) = table[src[x]]
 			}
 		}
 	case *image.CMYK:
 		return func(y int, dst []byte) {
-			src := m.Pix[y*m.Stride:]
+			src := m.Pix[y*m.Stride+4*x0:]
 			for i := 0; i < len(dst); i += 4 {
 				c, mg, ye, k := uint32(src[i]), uint32(src[i+1]), uint32(src[i+2]), 255-uint32(src[i+3])
 				*(*[4]byte)(dst[i:]) = [4]byte{
@@ -163,7 +169,7 @@ func rowConverter(native image.Image, studioRange bool) func(y int, dst []byte) 
 		// None of the four decoders gets here; a new type would be slow, not wrong.
 		return func(y int, dst []byte) {
 			for x := 0; 4*x < len(dst); x++ {
-				c := color.NRGBAModel.Convert(native.At(b.Min.X+x, b.Min.Y+y)).(color.NRGBA)
+				c := color.NRGBAModel.Convert(native.At(b.Min.X+x0+x, b.Min.Y+y)).(color.NRGBA)
 				*(*[4]byte)(dst[4*x:]) = [4]byte{c.R, c.G, c.B, 255}
 			}
 		}

@@ -111,6 +111,36 @@ func difference(t *testing.T, got *image.RGBA, want image.Image) (worst int, mea
 	return worst, mean / float64(3*b.Dx()*b.Dy())
 }
 
+// TestRows checks that a part of a picture is what the whole one has there.
+func TestRows(t *testing.T) {
+	for _, name := range []string{"base444.jpg", "base422.jpg", "base420.jpg", "narrow.jpg", "grey.jpg", "rgba.png"} {
+		data, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, _, err := Decode(data, Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		native, _, err := DecodeNative(data, Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, h := whole.Bounds().Dx(), whole.Bounds().Dy()
+		for x0 := range w {
+			for x1 := x0 + 1; x1 <= w; x1++ {
+				rows, dst := Rows(native, x0, x1), make([]byte, 4*(x1-x0))
+				for y := 0; y < h; y += 3 {
+					rows(y, dst)
+					if !bytes.Equal(dst, whole.Pix[whole.PixOffset(x0, y):whole.PixOffset(x0, y)+len(dst)]) {
+						t.Fatalf("%s: columns %d to %d of row %d differ", name, x0, x1, y)
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestOrientationsAgree(t *testing.T) {
 	// The eight files hold the same stored picture; undoing the turn must give
 	// the same pixels each time.

@@ -7,15 +7,20 @@ import "image"
 // quarters of the nearer sample and one of the further, in each direction that
 // is halved. Repeating it, as Go's own conversion does, leaves 2x2 steps, which
 // detectors of upsampling traces notice.
-func ycbcrRows(m *image.YCbCr, studioRange bool) func(y int, dst []byte) {
-	w := m.Rect.Dx()
-	cw := chromaWidth(m)
-	u := upsampler{m: m, cw: cw, ch: chromaHeight(m), sum: make([]int32, cw)}
-	// Rounded up to whole chroma samples.
-	cb, cr := make([]byte, cw*4), make([]byte, cw*4)
+//
+// The rows hold columns x0 to x1 of the picture, each with the value that it has
+// in the whole one.
+func ycbcrRows(m *image.YCbCr, studioRange bool, x0, x1 int) func(y int, dst []byte) {
+	across := chromaStep(m)
+	cw := (m.Rect.Dx() + across - 1) / across
+	// One sample more on either side for the filter.
+	c0, c1 := max(x0/across-1, 0), min((x1-1)/across+2, cw)
+	u := upsampler{m: m, c0: c0, c1: c1, narrow: cw <= 2, ch: chromaHeight(m), sum: make([]int32, c1-c0)}
+	cb, cr := make([]byte, (c1-c0)*across), make([]byte, (c1-c0)*across)
+	skip := x0 - c0*across
 	return func(y int, dst []byte) {
-		luma := m.Y[y*m.YStride : y*m.YStride+w]
-		cbRow, crRow := u.row(m.Cb, y, cb), u.row(m.Cr, y, cr)
+		luma := m.Y[y*m.YStride+x0 : y*m.YStride+x1]
+		cbRow, crRow := u.row(m.Cb, y, cb)[skip:], u.row(m.Cr, y, cr)[skip:]
 		if studioRange {
 			studioRow(dst, luma, cbRow, crRow)
 		} else {
@@ -24,19 +29,19 @@ func ycbcrRows(m *image.YCbCr, studioRange bool) func(y int, dst []byte) {
 	}
 }
 
-// chromaWidth and chromaHeight count the chroma samples that the picture uses.
-func chromaWidth(m *image.YCbCr) int {
-	w := m.Rect.Dx()
+// chromaStep is the number of columns that share a chroma sample.
+func chromaStep(m *image.YCbCr) int {
 	switch m.SubsampleRatio {
 	case image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio420:
-		return (w + 1) / 2
+		return 2
 	case image.YCbCrSubsampleRatio411, image.YCbCrSubsampleRatio410:
-		return (w + 3) / 4
+		return 4
 	default:
-		return w
+		return 1
 	}
 }
 
+// chromaHeight counts the chroma rows that the picture uses.
 func chromaHeight(m *image.YCbCr) int {
 	h := m.Rect.Dy()
 	switch m.SubsampleRatio {
@@ -51,18 +56,21 @@ func chromaHeight(m *image.YCbCr) int {
 // where a decoder puts them.
 type upsampler struct {
 	m      *image.YCbCr
-	cw, ch int     // chroma samples across and down
+	c0, c1 int     // the chroma columns wanted
+	narrow bool    // the picture has at most two chroma columns
+	ch     int     // chroma rows
 	sum    []int32 // a column-wise weighted row, 4 times its value
 }
 
-// row returns chroma for row y of the picture, in buf or in the plane itself.
+// row returns chroma for row y of the picture, from the first column that shares
+// sample c0 on, in buf or in the plane itself.
 func (u *upsampler) row(plane []byte, y int, buf []byte) []byte {
 	stride := u.m.CStride
-	at := func(cy int) []byte { return plane[cy*stride : cy*stride+u.cw] }
+	at := func(cy int) []byte { return plane[cy*stride+u.c0 : cy*stride+u.c1] }
 	switch u.m.SubsampleRatio {
 	case image.YCbCrSubsampleRatio420:
 		near, far := u.rows(y)
-		if u.cw <= 2 { // libjpeg repeats in so narrow a picture
+		if u.narrow { // libjpeg repeats in so narrow a picture
 			return repeat(at(near), buf, 2)
 		}
 		a, b := at(near), at(far)
@@ -87,7 +95,7 @@ func (u *upsampler) row(plane []byte, y int, buf []byte) []byte {
 		return buf
 	case image.YCbCrSubsampleRatio422:
 		a := at(y)
-		if u.cw <= 2 {
+		if u.narrow {
 			return repeat(a, buf, 2)
 		}
 		last := len(a) - 1
