@@ -10,7 +10,7 @@ import (
 // in Rust: "u16", "Vec<(AccountId32,Compact<u16>)>", "[u8;32]", "Option<Metagraph>".
 // A name stands for a declared type whose path ends in it; where two do, the one with
 // the same generic text ("AccountInfo<u32>"), else the one in the referring type's
-// crate, is meant. Built in are the primitives, Vec, Option, Result, Compact, Box, Cow,
+// crate, else the one that Standard did not declare, is meant. Built in are the primitives, Vec, Option, Result, Compact, Box, Cow,
 // BTreeMap, BTreeSet, BoundedVec, WeakBoundedVec, Era, the runtime's RuntimeCall,
 // RuntimeEvent and RuntimeError, and UncheckedExtrinsic. Standard declares what every
 // runtime has.
@@ -30,6 +30,7 @@ type Builder struct {
 	pallets    []PalletDecl
 	apis       []apiDecl
 	extensions []extensionDecl
+	inStandard bool
 
 	m     *Metadata
 	built map[string]TypeID // structural types by their canonical form
@@ -42,6 +43,7 @@ type typeDecl struct {
 	fields   []FieldDecl
 	variants []VariantDecl
 	isEnum   bool
+	standard bool // declared by Standard: gives way to any other of its name
 	id       TypeID
 	placed   bool
 }
@@ -181,6 +183,7 @@ func (b *Builder) declare(path string, d *typeDecl) *Builder {
 			return b
 		}
 	}
+	d.standard = b.inStandard
 	b.decls = append(b.decls, d)
 	b.byName[name] = append(b.byName[name], d)
 	return b

@@ -2,8 +2,10 @@ package substrate
 
 // Standard declares the types that every FRAME runtime shares: accounts, hashes,
 // addresses, signatures, dispatch results, events, headers, weights and versions.
-// A type that was declared before keeps its declaration.
+// A type of the same name that is declared otherwise wins.
 func (b *Builder) Standard() *Builder {
+	b.inStandard = true
+	defer func() { b.inStandard = false }()
 	one := func(index uint8, name, typ string) VariantDecl {
 		return VariantDecl{Name: name, Index: index, Fields: Fields("", typ)}
 	}

@@ -127,7 +127,13 @@ func (b *Builder) lookup(base, generics, from string) (*typeDecl, error) {
 		keep(func(d *typeDecl) bool { return d.generics == generics || d.generics == bare })
 	}
 	if len(found) > 1 {
+		keep(func(d *typeDecl) bool { return (d.generics == "") == (generics == "") })
+	}
+	if len(found) > 1 {
 		keep(func(d *typeDecl) bool { return d.path[0] == from })
+	}
+	if len(found) > 1 {
+		keep(func(d *typeDecl) bool { return !d.standard })
 	}
 	switch len(found) {
 	case 0:

@@ -315,7 +315,22 @@ func (w *valueWriter) composite(t *Type, v any, depth int) error {
 		// A wrapper is written as what it wraps.
 		return w.value(t.Fields[0].Type, v, depth+1)
 	}
+	if len(t.Fields) == 1 && !isStructLike(v) {
+		return w.value(t.Fields[0].Type, v, depth+1)
+	}
 	return w.fields(t.Fields, v, depth)
+}
+
+// isStructLike says whether a value gives a struct's fields, rather than being what a
+// struct of one field wraps.
+func isStructLike(v any) bool {
+	switch v.(type) {
+	case Record, map[string]any, []any:
+		return true
+	case nil, *big.Int, Variant, Call, Event, Era, Some:
+		return false
+	}
+	return reflect.ValueOf(v).Kind() == reflect.Struct
 }
 
 // fields writes a struct's or variant's fields from a Record, map or Go struct by

@@ -37,6 +37,6 @@
 // integer; text or 0x-hex or a byte array for bytes; an SS58 address or 0x-hex for an
 // account; an account where a MultiAddress is wanted (its Id variant); any slice for a
 // list; a map[string]any or a Go struct (tag `scale:"name"`, else snake case) for a
-// struct; a name or a one-key map for an enum; a nil pointer for None; and a missing
+// struct; the field alone for a struct of one field; a name or a one-key map for an enum; a nil pointer for None; and a missing
 // field for None. Assign copies decoded values into typed Go variables.
 package substrate

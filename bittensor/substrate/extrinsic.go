@@ -282,7 +282,11 @@ func (m *Metadata) decodeSignature(x *Extrinsic, d *scale.Decoder, body []byte) 
 	return nil
 }
 
+// asUint64 reads an integer, alone or inside structs of one field.
 func asUint64(v any) (uint64, error) {
+	for rec, ok := v.(Record); ok && len(rec) > 0; rec, ok = v.(Record) {
+		v = rec[0].Value
+	}
 	switch n := v.(type) {
 	case uint64:
 		return n, nil
