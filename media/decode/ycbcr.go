@@ -1,6 +1,9 @@
 package decode
 
-import "image"
+import (
+	"encoding/binary"
+	"image"
+)
 
 // ycbcrRows converts YCbCr with subsampled chroma. Chroma is interpolated with
 // a triangle filter as libjpeg does ("fancy upsampling"), not repeated: three
@@ -152,7 +155,7 @@ func jfifRow(dst, luma, cb, cr []byte) {
 		rr := y + (91881*r+32768)>>16
 		gg := y + (-22554*b-46802*r+32768)>>16
 		bb := y + (116130*b+32768)>>16
-		*(*[4]byte)(dst[4*i:]) = [4]byte{clamp(rr), clamp(gg), clamp(bb), 255}
+		binary.LittleEndian.PutUint32(dst[4*i:], clamp(rr)|clamp(gg)<<8|clamp(bb)<<16|0xff000000)
 	}
 }
 
@@ -167,16 +170,15 @@ func studioRow(dst, luma, cb, cr []byte) {
 		rr := (y + v*26149>>8 - 14234) >> 6
 		gg := (y - u*6419>>8 - v*13320>>8 + 8708) >> 6
 		bb := (y + u*33050>>8 - 17685) >> 6
-		*(*[4]byte)(dst[4*i:]) = [4]byte{clamp(rr), clamp(gg), clamp(bb), 255}
+		binary.LittleEndian.PutUint32(dst[4*i:], clamp(rr)|clamp(gg)<<8|clamp(bb)<<16|0xff000000)
 	}
 }
 
-func clamp(v int32) uint8 {
+// clamp cuts v to a byte. Rare overshoots become all zeros or all ones by the
+// sign, without a second branch.
+func clamp(v int32) uint32 {
 	if uint32(v) > 255 {
-		if v < 0 {
-			return 0
-		}
-		return 255
+		return uint32(^(v >> 31)) & 255
 	}
-	return uint8(v)
+	return uint32(v)
 }
