@@ -95,7 +95,8 @@ func Decode(s string) (AccountID, uint16, error) {
 	if err != nil {
 		return AccountID{}, 0, err
 	}
-	if len(data) < 2 {
+	// Before the prefix, so that a cut-off address is called just that.
+	if len(data) != 35 && len(data) != 36 {
 		return AccountID{}, 0, ErrLength
 	}
 	prefix, format := 1, uint16(data[0])

@@ -75,11 +75,14 @@ func Encrypt(plain []byte, password string) ([]byte, error) {
 	if password == "" {
 		return nil, errors.New("an empty password encrypts nothing; try: a password of several words")
 	}
+	return sealNaCl(plain, naclKey(password))
+}
+
+func sealNaCl(plain []byte, key *[32]byte) ([]byte, error) {
 	var nonce [24]byte
 	if _, err := rand.Read(nonce[:]); err != nil {
 		return nil, fmt.Errorf("encrypting the keyfile: reading randomness: %w", err)
 	}
-	key := naclKey(password)
 	out := append([]byte(naclPrefix), nonce[:]...)
 	return secretbox.Seal(out, plain, &nonce, key), nil
 }
@@ -89,7 +92,7 @@ func Encrypt(plain []byte, password string) ([]byte, error) {
 func Decrypt(data []byte, password string) ([]byte, error) {
 	switch EncryptionOf(data) {
 	case NaCl:
-		return decryptNaCl(data[len(naclPrefix):], password)
+		return openNaCl(data, func() *[32]byte { return naclKey(password) })
 	case AnsibleVault:
 		return decryptAnsible(data, password)
 	case Fernet:
@@ -104,11 +107,13 @@ func naclKey(password string) *[32]byte {
 	return (*[32]byte)(argon2.Key([]byte(password), []byte(naclSalt), naclPasses, naclMemoryKiB, 1, 32))
 }
 
-func decryptNaCl(data []byte, password string) ([]byte, error) {
+// openNaCl asks for the key only once the data can be opened at all: it is costly.
+func openNaCl(data []byte, key func() *[32]byte) ([]byte, error) {
+	data = data[len(naclPrefix):]
 	if len(data) < 24+secretbox.Overhead {
 		return nil, errors.New("the encrypted keyfile is cut short")
 	}
-	plain, ok := secretbox.Open(nil, data[24:], (*[24]byte)(data[:24]), naclKey(password))
+	plain, ok := secretbox.Open(nil, data[24:], (*[24]byte)(data[:24]), key())
 	if !ok {
 		return nil, ErrWrongPassword
 	}

@@ -193,12 +193,12 @@ func parsePublic(s string) (id ss58.AccountID, err error) {
 
 // EncodeKeyfile writes the key with all its secrets, unencrypted.
 func EncodeKeyfile(pair *Keypair, form Form) []byte {
-	raw := pair.secret.key.bytes()
+	raw := pair.secret().key.bytes()
 	seed := ""
-	if pair.secret.seed != nil {
-		seed = "0x" + hex.EncodeToString(pair.secret.seed[:])
+	if pair.secret().seed != nil {
+		seed = "0x" + hex.EncodeToString(pair.secret().seed[:])
 	}
-	return encode(pair.id, "0x"+hex.EncodeToString(raw[:]), pair.secret.phrase, seed, form)
+	return encode(pair.id, "0x"+hex.EncodeToString(raw[:]), pair.secret().phrase, seed, form)
 }
 
 // EncodePublicKeyfile writes a keyfile that names the account only.

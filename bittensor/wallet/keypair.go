@@ -2,6 +2,7 @@ package wallet
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -13,9 +14,10 @@ import (
 // through a keyfile and the methods that say so by name.
 type Keypair struct {
 	id ss58.AccountID
-	// secret is behind a pointer so that not even a struct that holds a Keypair
-	// in an unexported field, which fmt prints without asking it, shows it.
-	secret *secret
+	// secret is behind a function, into which no reflection can look: fmt prints
+	// what a struct holds in unexported fields without asking it, and follows a
+	// pointer there for verbs such as %s.
+	secret func() *secret
 }
 
 // secret is everything that a keyfile keeps.
@@ -45,16 +47,17 @@ func fromMnemonic(words, password string) (*Keypair, error) {
 	if err != nil {
 		return nil, err
 	}
-	pair, err := FromSeed(seed)
+	key, err := expandSeed(seed)
 	if err != nil {
 		return nil, err
 	}
+	s := secret{key: key, seed: &seed}
 	if password == "" {
 		// With a password the words alone would give another key, so a keyfile
 		// that held them would mislead.
-		pair.secret.phrase = normalise(words)
+		s.phrase = normalise(words)
 	}
-	return pair, nil
+	return newKeypair(s), nil
 }
 
 // FromPrivateKey makes the key of a keyfile's privateKey: the 32-byte scalar and
@@ -67,7 +70,9 @@ func FromPrivateKey(raw [64]byte) (*Keypair, error) {
 	return newKeypair(secret{key: key}), nil
 }
 
-func newKeypair(s secret) *Keypair { return &Keypair{id: s.key.public(), secret: &s} }
+func newKeypair(s secret) *Keypair {
+	return &Keypair{id: s.key.public(), secret: func() *secret { return &s }}
+}
 
 // AccountID is the public key.
 func (k *Keypair) AccountID() ss58.AccountID { return k.id }
@@ -77,10 +82,15 @@ func (k *Keypair) Address() string { return k.id.String() }
 
 // Sign signs msg in Substrate's signing context. Two signatures of one message
 // differ, as sr25519 wants it.
-func (k *Keypair) Sign(msg []byte) ([64]byte, error) { return k.secret.key.sign(k.id, msg) }
+func (k *Keypair) Sign(msg []byte) ([64]byte, error) {
+	if k == nil || k.secret == nil {
+		return [64]byte{}, errors.New("signing with an empty key pair")
+	}
+	return k.secret().key.sign(k.id, msg)
+}
 
 // Mnemonic gives the words that the key was made from, or "". They are a secret.
-func (k *Keypair) Mnemonic() string { return k.secret.phrase }
+func (k *Keypair) Mnemonic() string { return k.secret().phrase }
 
 // String is the address.
 func (k Keypair) String() string { return k.id.String() }

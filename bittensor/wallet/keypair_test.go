@@ -91,11 +91,11 @@ func TestRecordedKeypairs(t *testing.T) {
 		if want.Mnemonic == "" {
 			continue
 		}
-		raw := pair.secret.key.bytes()
+		raw := pair.secret().key.bytes()
 		if got := hex.EncodeToString(raw[:]); got != strings.TrimPrefix(want.PrivateKey, "0x") {
 			t.Errorf("%s: private key differs from the recorded one", want.SS58)
 		}
-		if got := hex.EncodeToString(pair.secret.seed[:]); got != strings.TrimPrefix(want.SeedHex, "0x") {
+		if got := hex.EncodeToString(pair.secret().seed[:]); got != strings.TrimPrefix(want.SeedHex, "0x") {
 			t.Errorf("%s: seed differs from the recorded one", want.SS58)
 		}
 		fromSeed, err := FromSeed([32]byte(unhex(t, want.SeedHex)))

@@ -65,7 +65,7 @@ func FromURI(uri string) (*Keypair, error) {
 	if len(junctions) == 0 {
 		return pair, nil
 	}
-	key, seed := pair.secret.key, pair.secret.seed
+	key, seed := pair.secret().key, pair.secret().seed
 	for _, j := range junctions {
 		if key, seed, err = key.derive(j); err != nil {
 			return nil, err
