@@ -12,7 +12,7 @@ f = np.hypot(np.fft.fftfreq(n)[:, None], np.fft.fftfreq(n)[None, :])
 f[0, 0] = 1
 planes = []
 for _ in range(3):
-    spectrum = np.exp(2j * np.pi * rng.random((n, n))) / f**1.15
+    spectrum = np.exp(2j * np.pi * rng.random((n, n))) / f**1.35
     plane = np.fft.ifft2(spectrum).real
     planes.append((plane - plane.mean()) / plane.std())
 luma = planes[0] * 50 + 120
