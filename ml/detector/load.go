@@ -1,0 +1,229 @@
+package detector
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path"
+	"path/filepath"
+
+	"github.com/maxmos001/bitmind-subnet/ml/onnx"
+	"github.com/maxmos001/bitmind-subnet/ml/ort"
+)
+
+// Options say how a detector runs.
+type Options struct {
+	// LibraryPath is ONNX Runtime's shared library; empty means to look for it as
+	// package ort describes.
+	LibraryPath string
+	// Threads is how many cores one picture uses; 0 means all that Go uses.
+	Threads int
+	// Device is "" or "cpu", or "cuda" or "cuda:N".
+	Device string
+	// Batch is how many inputs one run takes; larger batches are cut up. It decides
+	// the memory that is held; 0 means 4.
+	Batch int
+	// Parallel is how many runs may be under way at once; 0 means 2.
+	Parallel int
+	Logger   *slog.Logger // nil discards
+}
+
+// ErrHash says that a graph is not the one that its description names.
+var ErrHash = errors.New("the graph does not have the described sha256")
+
+// Load opens the detector at path, a folder or an ONNX file, and runs it once, so
+// that the first caller finds it warm.
+func Load(path string, opts Options) (Detector, error) {
+	d, err := load(path, opts)
+	if err != nil {
+		return nil, fmt.Errorf("loading the detector %s: %w", path, err)
+	}
+	return d, nil
+}
+
+func load(path string, opts Options) (Detector, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	if info.IsDir() {
+		return loadFS(os.DirFS(path), ".", opts)
+	}
+	if filepath.Base(path) == DescriptionFile {
+		return loadFS(os.DirFS(filepath.Dir(path)), ".", opts)
+	}
+	model, err := os.ReadFile(path)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	description, err := Unpack(model)
+	if err != nil {
+		return nil, err
+	}
+	return newModel(description, model, opts)
+}
+
+// LoadFS opens the detector in a folder of a file system, such as an embedded
+// one.
+func LoadFS(files fs.FS, folder string, opts Options) (Detector, error) {
+	d, err := loadFS(files, folder, opts)
+	if err != nil {
+		return nil, fmt.Errorf("loading the detector %s: %w", folder, err)
+	}
+	return d, nil
+}
+
+func loadFS(files fs.FS, folder string, opts Options) (Detector, error) {
+	description, model, err := Read(files, folder)
+	if err != nil {
+		return nil, err
+	}
+	return newModel(description, model, opts)
+}
+
+// Read gives the description and the graph's file of a detector's folder, after
+// checking the one against the other.
+func Read(files fs.FS, folder string) (*Description, []byte, error) {
+	text, err := fs.ReadFile(files, path.Join(folder, DescriptionFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("%w: there is no %s; try: a folder with %s and %s", ErrDescription, DescriptionFile, DescriptionFile, GraphFile)
+	}
+	if err != nil {
+		return nil, nil, withoutPath(err)
+	}
+	description, err := ParseDescription(text)
+	if err != nil {
+		return nil, nil, err
+	}
+	name := description.Graph.File
+	if name == "" {
+		name = GraphFile
+	}
+	model, err := fs.ReadFile(files, path.Join(folder, name))
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading %s: %w", name, withoutPath(err))
+	}
+	if sum := sha256.Sum256(model); hex.EncodeToString(sum[:]) != description.Graph.SHA256 {
+		return nil, nil, fmt.Errorf("%w: %s has %x, not %s; try: get the folder again", ErrHash, name, sum, description.Graph.SHA256)
+	}
+	return description, model, nil
+}
+
+// Unpack gives the description inside an ONNX file of the single-file form, after
+// checking the graph against it.
+func Unpack(model []byte) (*Description, error) {
+	signature, err := onnx.Inspect(model)
+	if err != nil {
+		return nil, err
+	}
+	text, ok := signature.Metadata[MetadataKey]
+	if !ok {
+		return nil, fmt.Errorf("%w: the file has none; try: a folder with %s beside it", ErrDescription, DescriptionFile)
+	}
+	description, err := ParseDescription([]byte(text))
+	if err != nil {
+		return nil, err
+	}
+	if hex.EncodeToString(signature.GraphSHA256[:]) != description.Graph.SHA256 {
+		return nil, fmt.Errorf("%w: it has %x, not %s; try: get the file again", ErrHash, signature.GraphSHA256, description.Graph.SHA256)
+	}
+	return description, nil
+}
+
+// Pack gives the single-file form: the ONNX file with the description in its
+// metadata.
+func Pack(d Description, model []byte) ([]byte, error) {
+	signature, err := onnx.Inspect(model)
+	if err != nil {
+		return nil, err
+	}
+	d.Graph = Graph{SHA256: hex.EncodeToString(signature.GraphSHA256[:])}
+	if err := d.Check(); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(d)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the description: %w", err)
+	}
+	return onnx.WithMetadata(model, MetadataKey, string(text))
+}
+
+// Write makes the folder form: description and graph, with the graph's name and
+// hash filled in. The description is written last, so that a folder with one is
+// whole.
+func Write(folder string, d Description, model []byte) error {
+	sum := sha256.Sum256(model)
+	d.Graph = Graph{File: GraphFile, SHA256: hex.EncodeToString(sum[:])}
+	if err := d.Check(); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding the description: %w", err)
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("writing a detector: %w", err)
+	}
+	if err := writeFile(filepath.Join(folder, GraphFile), model); err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(folder, DescriptionFile), append(text, '\n'))
+}
+
+// newModel loads the graph, checks it against the description and warms it.
+func newModel(d *Description, graph []byte, opts Options) (Detector, error) {
+	runtime, err := ort.Open(ort.Options{LibraryPath: opts.LibraryPath, Logger: opts.Logger})
+	if err != nil {
+		return nil, err
+	}
+	// The session holds the library from here on.
+	session, err := runtime.NewSession(graph, ort.SessionOptions{Threads: opts.Threads, Device: opts.Device})
+	if err = errors.Join(err, runtime.Close()); err != nil {
+		return nil, err
+	}
+	m := &model{description: *d, session: session, windows: d.Preprocess.Windows()}
+	if err := m.prepare(opts); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+func (m *model) prepare(opts Options) error {
+	in, out := m.session.Inputs(), m.session.Outputs()
+	d := m.description
+	if len(in) != 1 || len(out) != 1 || in[0].Name != d.Input.Name || out[0].Name != d.Output.Name {
+		return fmt.Errorf("%w: the graph has inputs %v and outputs %v; described are %q and %q", ort.ErrModel, in, out, d.Input.Name, d.Output.Name)
+	}
+	width, height := d.Preprocess.Size()
+	batcher, err := m.session.NewBatcher(ort.BatchOptions{
+		Item: []int64{3, int64(height), int64(width)},
+		Max:  opts.Batch, Parallel: opts.Parallel,
+	})
+	if err != nil {
+		return err
+	}
+	m.batcher = batcher
+	want := 1
+	if d.Output.Kind == Logits {
+		want = 2
+	}
+	if batcher.Width() != want {
+		return fmt.Errorf("%w: the graph gives %s, which is not of kind %q", ort.ErrModel, out[0], d.Output.Kind)
+	}
+	return batcher.Warm(context.Background())
+}
+
+// withoutPath leaves the path out of a file error whose message names it anyway.
+func withoutPath(err error) error {
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err
+	}
+	return err
+}

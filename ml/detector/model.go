@@ -1,0 +1,96 @@
+package detector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"os"
+	"sync"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/maxmos001/bitmind-subnet/ml/ort"
+)
+
+// model is a Detector that runs an ONNX graph.
+type model struct {
+	description Description
+	session     *ort.Session
+	batcher     *ort.Batcher // nil only when loading failed
+	windows     int
+	closing     sync.Once
+	closed      error
+}
+
+// Detect implements Detector.
+func (m *model) Detect(ctx context.Context, img image.Image) (float64, error) {
+	scores, err := m.DetectBatch(ctx, []image.Image{img})
+	if err != nil {
+		return 0, err
+	}
+	return scores[0], nil
+}
+
+// DetectBatch implements Detector.
+func (m *model) DetectBatch(ctx context.Context, imgs []image.Image) ([]float64, error) {
+	logits := make([]float64, len(imgs))
+	err := m.batcher.Run(ctx, len(imgs)*m.windows,
+		func(i int, dst []float32) error {
+			if err := m.description.Preprocess.Apply(imgs[i/m.windows], i%m.windows, dst); err != nil {
+				return pictureError(err, i/m.windows, len(imgs))
+			}
+			return nil
+		},
+		func(i int, result []float32) {
+			logit := float64(result[0])
+			if len(result) == 2 {
+				logit = float64(result[1]) - float64(result[0])
+			}
+			logits[i/m.windows] += logit / float64(m.windows)
+		})
+	if errors.Is(err, ort.ErrClosed) {
+		return nil, ErrClosed
+	}
+	if err != nil {
+		return nil, fmt.Errorf("detecting: %w", err)
+	}
+	for i, logit := range logits {
+		score, err := m.description.Calibration.Score(logit)
+		if err != nil {
+			return nil, fmt.Errorf("detecting: %w", pictureError(err, i, len(imgs)))
+		}
+		logits[i] = score
+	}
+	return logits, nil
+}
+
+// pictureError says which picture of several an error is about.
+func pictureError(err error, i, n int) error {
+	if n == 1 {
+		return err
+	}
+	return fmt.Errorf("picture %d of %d: %w", i+1, n, err)
+}
+
+// Info implements Detector.
+func (m *model) Info() Info { return m.description.info() }
+
+// Close implements Detector.
+func (m *model) Close() error {
+	m.closing.Do(func() {
+		var err error
+		if m.batcher != nil {
+			err = m.batcher.Close()
+		}
+		m.closed = errors.Join(err, m.session.Close())
+	})
+	return m.closed
+}
+
+func writeFile(path string, data []byte) error {
+	if err := renameio.WriteFile(path, data, os.FileMode(0o644)); err != nil {
+		return fmt.Errorf("writing a detector: %w", err)
+	}
+	return nil
+}
