@@ -351,3 +351,13 @@ func (m *Metadata) findOuter() {
 		}
 	}
 }
+
+// decodeOpaque reads metadata inside Vec<u8>, as the runtime API answers it.
+func decodeOpaque(data []byte) (*Metadata, error) {
+	d := scale.NewDecoder(data)
+	inner, err := d.Blob()
+	if err != nil {
+		return nil, fmt.Errorf("reading metadata: %w", err)
+	}
+	return DecodeMetadata(inner)
+}
