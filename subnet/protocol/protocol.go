@@ -37,6 +37,10 @@ type ImageSynapse struct {
 // SynapseName is the name in the request's path.
 func (ImageSynapse) SynapseName() string { return "ImageSynapse" }
 
+// SetDefaults makes a field that a message leaves out mean what it means in the
+// seed network: a response without a prediction is no answer, not "real".
+func (s *ImageSynapse) SetDefaults() { s.Prediction = NoAnswer }
+
 // NewImageSynapse wraps a JPEG for sending.
 func NewImageSynapse(jpeg []byte) ImageSynapse {
 	return ImageSynapse{Image: base64.StdEncoding.EncodeToString(jpeg), Prediction: NoAnswer}
