@@ -213,7 +213,6 @@ shell's history and can be seen by other users of the machine.`,
 	cmd.Flags().StringVar(&opts.mnemonic, "mnemonic", "", "the words, in quotes (better: at the prompt)")
 	cmd.Flags().StringVar(&opts.seed, "seed-hex", "", "the seed, 0x and 64 hexadecimal digits (better: at the prompt)")
 	cmd.Flags().StringVar(&opts.uri, "uri", "", "secret URI, for development keys such as //Alice")
-	cmd.MarkFlagsMutuallyExclusive("mnemonic", "seed-hex", "uri")
 	return cmd
 }
 
