@@ -2,9 +2,10 @@
 # Puts ONNX Runtime's shared library into the cache folder, where the program
 # looks for it, and prints its path. Quick when it is there already.
 #
-#   scripts/onnxruntime.sh            fetch if missing, check, print the path
-#   scripts/onnxruntime.sh --embed    the same, then put it, compressed, where a
-#                                     build with the tag embed_ort includes it
+#   scripts/onnxruntime.sh                fetch if missing, check, print the path
+#   scripts/onnxruntime.sh --stage DIR    the same, then put it, compressed, into
+#                                         DIR: ml/ort/embedded is where a build
+#                                         with the tag embed_ort includes it from
 #
 # It comes out of the PyPI wheel "onnxruntime" by way of pip, else out of npm's
 # "onnxruntime-node": versions and hashes are pinned in ml/ort/library.tsv. It
@@ -20,6 +21,13 @@ fail() {
 	echo "onnxruntime.sh: $*" >&2
 	exit 1
 }
+
+stage=
+case "$#:${1:-}" in
+0:) ;;
+2:--stage) stage=$2 && mkdir -p "$stage" ;;
+*) fail "unknown arguments: $*; try: no arguments, or --stage DIR" ;;
+esac
 
 [ "$(uname -s)" = Linux ] || fail "only Linux is supported; try: set BITMIND_ONNXRUNTIME to ONNX Runtime 1.24 or newer"
 case $(uname -m) in
@@ -103,11 +111,11 @@ if [ -z "$library" ]; then
 fi
 [ -n "$library" ] || fail "no library; try: apt-get install python3-pip (or npm) and a network, or set BITMIND_ONNXRUNTIME to libonnxruntime.so 1.24 or newer"
 
-if [ "${1:-}" = --embed ]; then
-	embedded=$root/ml/ort/embedded/onnxruntime.so.gz
-	if [ ! -f "$embedded" ] || [ "$(gzip -dc "$embedded" 2>/dev/null | sha256sum)" != "$(sha256sum <"$library")" ]; then
-		gzip -9 -n -c "$library" >"$embedded.tmp"
-		mv -f "$embedded.tmp" "$embedded"
+if [ "$stage" ]; then
+	packed=$stage/onnxruntime.so.gz
+	if [ ! -f "$packed" ] || [ "$(gzip -dc "$packed" 2>/dev/null | sha256sum)" != "$(sha256sum <"$library")" ]; then
+		gzip -9 -n -c "$library" >"$packed.tmp"
+		mv -f "$packed.tmp" "$packed"
 	fi
 fi
 echo "$library"
