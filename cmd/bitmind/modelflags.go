@@ -1,0 +1,54 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/maxmos001/bitmind-subnet/ml/detector"
+	"github.com/maxmos001/bitmind-subnet/ml/ort"
+)
+
+// modelFlags name a detector and say how it runs; every command that looks at
+// pictures has them.
+type modelFlags struct {
+	path    string
+	library string
+	device  string
+	threads int
+}
+
+func (f *modelFlags) addTo(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.path, "model", "", "detector: a folder or an ONNX file that holds its description (default: the one inside the program)")
+	f.addRuntimeTo(cmd)
+}
+
+// addRuntimeTo leaves --model out, for commands that name the detector in
+// another way.
+func (f *modelFlags) addRuntimeTo(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.library, "onnxruntime", "", "ONNX Runtime's shared library (default: found as 'make deps' leaves it)")
+	cmd.Flags().StringVar(&f.device, "device", "cpu", "where the detector runs: cpu, cuda or cuda:N")
+	cmd.Flags().IntVar(&f.threads, "threads", 0, "cores that the detector uses (0: all)")
+}
+
+func (f *modelFlags) options(logger *slog.Logger) (detector.Options, error) {
+	if f.threads < 0 {
+		return detector.Options{}, usagef("--threads %d; try: 0 for all cores", f.threads)
+	}
+	return detector.Options{LibraryPath: f.library, Device: f.device, Threads: f.threads, Logger: logger}, nil
+}
+
+// open loads the detector; the caller closes it.
+func (f *modelFlags) open(logger *slog.Logger) (detector.Detector, error) {
+	opts, err := f.options(logger)
+	if err != nil {
+		return nil, err
+	}
+	if f.path == "" {
+		return nil, usagef("no detector named; try: --model DIR")
+	}
+	return detector.Load(f.path, opts)
+}
+
+// libraryHint is what the help says about the library.
+const libraryHint = "The ONNX Runtime library is found by --onnxruntime, " + ort.LibraryEnv + ", inside the program\n(make build), in the cache folder (make deps) or among the system's libraries."

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/maxmos001/bitmind-subnet/media/dataset"
+	"github.com/maxmos001/bitmind-subnet/media/decode"
+	"github.com/maxmos001/bitmind-subnet/ml/detector"
+)
+
+type predictOptions struct {
+	model modelFlags
+	json  bool
+}
+
+func newPredictCmd() *cobra.Command {
+	var opts predictOptions
+	cmd := &cobra.Command{
+		Use:   "predict FILE...",
+		Short: "Say how likely pictures are AI-generated",
+		Long: `Predict gives each picture a score from 0 to 1, above 0.5 meaning AI-generated,
+and a verdict: real, ai, or unsure where the score lies in the detector's band
+around 0.5 (0.4 to 0.6 unless its description says otherwise).
+
+A FILE is a JPEG, PNG, WebP or GIF (its first frame), a folder (the pictures in
+it, at any depth), or - for standard input. A picture that cannot be read is
+reported and the others go on.
+
+` + libraryHint + `
+
+Exit status: 0 done, 1 failed (also when a picture could not be read), 2 wrong usage.`,
+		Example: `  bitmind predict photo.jpg
+  bitmind predict --json holiday/ | jq 'select(.verdict == "ai")'
+  curl -s https://example.com/picture.png | bitmind predict -`,
+		Args: positional(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error { return opts.run(cmd, args) },
+	}
+	opts.model.addTo(cmd)
+	cmd.Flags().BoolVar(&opts.json, "json", false, "print one JSON object per picture: file, score and verdict, or file and error")
+	return cmd
+}
+
+// Limits of a batch: pictures that are decoded and wait for each other.
+const (
+	predictBatch  = 8
+	predictPixels = 8_000_000 // 32 MB
+)
+
+func (o predictOptions) run(cmd *cobra.Command, args []string) (err error) {
+	log, err := logger(cmd)
+	if err != nil {
+		return err
+	}
+	files, failures := predictFiles(args)
+	d, err := o.model.open(log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	p := &predictor{
+		detector: d, band: d.Info().Verdict, json: o.json,
+		stdin: cmd.InOrStdin(), stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr(),
+	}
+	for _, f := range failures {
+		if err := p.report(f); err != nil {
+			return err
+		}
+	}
+	for _, file := range files {
+		if err := p.add(cmd.Context(), file); err != nil {
+			return err
+		}
+	}
+	if err := p.flush(cmd.Context()); err != nil {
+		return err
+	}
+	if p.failed > 0 {
+		return fmt.Errorf("%d of %d pictures could not be scored; try: see the errors above", p.failed, p.failed+p.scored)
+	}
+	return nil
+}
+
+// prediction is what is said about one picture.
+type prediction struct {
+	File    string  `json:"file"`
+	Score   float64 `json:"score"`
+	Verdict string  `json:"verdict"`
+	err     error
+}
+
+// predictFiles replaces folders by the pictures in them. A folder that cannot be
+// read or holds none is a failure like that of a file.
+func predictFiles(args []string) (files []string, failures []prediction) {
+	for _, arg := range args {
+		info, err := os.Stat(arg)
+		if arg == "-" || err != nil || !info.IsDir() {
+			files = append(files, arg) // what is wrong with it shows when it is read
+			continue
+		}
+		sources, err := dataset.OpenDir(arg)
+		if err != nil {
+			failures = append(failures, prediction{File: arg, err: err})
+			continue
+		}
+		for _, source := range sources {
+			if found, ok := source.(*dataset.Files); ok {
+				for i := range found.Len() {
+					files = append(files, filepath.Join(arg, filepath.FromSlash(found.Path(i))))
+				}
+			}
+		}
+	}
+	return files, failures
+}
+
+// predictor collects pictures into batches and reports on them in the order in
+// which they came.
+type predictor struct {
+	detector       detector.Detector
+	band           detector.Band
+	json           bool
+	stdin          io.Reader
+	stdout, stderr io.Writer
+
+	waiting []prediction
+	images  []image.Image // of those waiting without an error
+	pixels  int
+
+	scored, failed int
+}
+
+func (p *predictor) add(ctx context.Context, file string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	next := prediction{File: file}
+	var img *image.RGBA
+	if file == "-" {
+		img, _, next.err = decode.Reader(p.stdin, decode.Limits{})
+	} else {
+		img, _, next.err = decode.File(file, decode.Limits{})
+	}
+	p.waiting = append(p.waiting, next)
+	if next.err == nil {
+		p.images = append(p.images, img)
+		p.pixels += img.Rect.Dx() * img.Rect.Dy()
+	}
+	if len(p.waiting) < predictBatch && p.pixels < predictPixels {
+		return nil
+	}
+	return p.flush(ctx)
+}
+
+// flush scores the pictures that wait.
+func (p *predictor) flush(ctx context.Context) error {
+	scores, err := p.detector.DetectBatch(ctx, p.images)
+	if err != nil {
+		return err
+	}
+	for _, w := range p.waiting {
+		if w.err == nil {
+			w.Score, scores = scores[0], scores[1:]
+			w.Verdict = p.band.Verdict(w.Score)
+		}
+		if err := p.report(w); err != nil {
+			return err
+		}
+	}
+	p.waiting, p.images, p.pixels = nil, nil, 0
+	return nil
+}
+
+func (p *predictor) report(r prediction) error {
+	var line any = r
+	if r.err != nil {
+		p.failed++
+		// The file is named once, in front.
+		text := r.err.Error()
+		var pathError *fs.PathError
+		if errors.As(r.err, &pathError) {
+			text = pathError.Err.Error()
+		} else if inner := errors.Unwrap(r.err); inner != nil && r.File != "-" {
+			text = inner.Error()
+		}
+		if !p.json {
+			_, err := fmt.Fprintf(p.stderr, "error: %s: %s\n", r.File, text)
+			return err
+		}
+		line = struct {
+			File  string `json:"file"`
+			Error string `json:"error"`
+		}{r.File, text}
+	} else {
+		p.scored++
+	}
+	if p.json {
+		return json.NewEncoder(p.stdout).Encode(line)
+	}
+	_, err := fmt.Fprintf(p.stdout, "%.4f  %-6s  %s\n", r.Score, r.Verdict, r.File)
+	return err
+}
