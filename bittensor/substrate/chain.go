@@ -10,6 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/crypto/blake2b"
+
+	"github.com/maxmos001/bitmind-subnet/bittensor/scale"
 	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
 )
 
@@ -443,4 +446,72 @@ func (c *Client) Heads(ctx context.Context) (<-chan Header, error) {
 		}
 	}()
 	return out, nil
+}
+
+// GetMany reads one storage map at several keys in one request, at one block. Absent
+// keys give the item's default, or nil when optional.
+func (c *Client) GetMany(ctx context.Context, at Hash, pallet, item string, keys [][]any) ([]any, error) {
+	v, err := c.retry(ctx, func(rt *Runtime) (any, error) {
+		texts := make([]string, len(keys))
+		for i, args := range keys {
+			key, err := rt.StorageKey(pallet, item, args...)
+			if err != nil {
+				return nil, err
+			}
+			texts[i] = Hex(key)
+		}
+		found := map[string]string{}
+		for start := 0; start < len(texts); start += 512 {
+			var sets []struct {
+				Changes [][2]*string `json:"changes"`
+			}
+			if err := c.Read(ctx, &sets, "state_queryStorageAt", texts[start:min(start+512, len(texts))], at); err != nil {
+				return nil, fmt.Errorf("reading %s.%s: %w", pallet, item, err)
+			}
+			for _, set := range sets {
+				for _, change := range set.Changes {
+					if change[0] != nil && change[1] != nil {
+						found[*change[0]] = *change[1]
+					}
+				}
+			}
+		}
+		out := make([]any, len(texts))
+		for i, key := range texts {
+			var data []byte
+			if text, ok := found[key]; ok {
+				raw, err := ParseHex(text)
+				if err != nil {
+					return nil, err
+				}
+				data = nonNil(raw)
+			}
+			value, err := rt.DecodeStorage(pallet, item, data)
+			if err != nil {
+				return nil, stale(err)
+			}
+			out[i] = value
+		}
+		return out, nil
+	})
+	values, _ := v.([]any)
+	return values, err
+}
+
+// Hash computes the header's hash, which is the block's: blake2b-256 of its encoding.
+func (h Header) Hash() (Hash, error) {
+	var e scale.Encoder
+	e.Raw(h.ParentHash[:])
+	e.Compact(uint64(h.Number))
+	e.Raw(h.StateRoot[:])
+	e.Raw(h.ExtrinsicsRoot[:])
+	e.Compact(uint64(len(h.Digest.Logs)))
+	for _, item := range h.Digest.Logs {
+		raw, err := ParseHex(item)
+		if err != nil {
+			return Hash{}, fmt.Errorf("header of block %d: %w", h.Number, err)
+		}
+		e.Raw(raw)
+	}
+	return blake2b.Sum256(e.Bytes()), nil
 }

@@ -450,3 +450,10 @@ func (r *RPC) Close() error {
 	<-r.done
 	return nil
 }
+
+// Closed reports whether Close was called.
+func (r *RPC) Closed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.closed
+}
