@@ -12,9 +12,11 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -40,7 +42,15 @@ func (c *call) run(ctx context.Context, v reflect.Value) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	response, err := c.d.transport.RoundTrip(request.WithContext(ctx))
+	response, stale, err := c.roundTrip(ctx, request)
+	// A kept connection may turn out to be closed by the other side. The
+	// request goes out again, with a new nonce in case the first did arrive.
+	for try := 0; err != nil && stale && ctx.Err() == nil && try < 3; try++ {
+		if request, err = c.request(id); err != nil {
+			break
+		}
+		response, stale, err = c.roundTrip(ctx, request)
+	}
 	if err != nil {
 		c.latency = time.Since(start)
 		c.failTransport(ctx, err)
@@ -67,6 +77,18 @@ func (c *call) run(ctx context.Context, v reflect.Value) {
 	if c.err == nil {
 		c.dendrite.ProcessTime = c.latency.Seconds()
 	}
+}
+
+// roundTrip sends the request. stale tells, after an error, that it went out on a
+// kept connection from which nothing came back.
+func (c *call) roundTrip(ctx context.Context, r *http.Request) (_ *http.Response, stale bool, _ error) {
+	var reused, answered atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:              func(info httptrace.GotConnInfo) { reused.Store(info.Reused) },
+		GotFirstResponseByte: func() { answered.Store(true) },
+	})
+	response, err := c.d.transport.RoundTrip(r.WithContext(ctx))
+	return response, err != nil && reused.Load() && !answered.Load(), err
 }
 
 // request builds the signed request.
@@ -108,9 +130,6 @@ func (c *call) request(uuid string) (*http.Request, error) {
 	header["Accept-Encoding"] = acceptPacked
 	header["User-Agent"] = []string{d.cfg.UserAgent}
 	header["Content-Type"] = jsonType
-	// An empty key marks the request as one that may be sent again on a new
-	// connection when a kept one turns out to be closed; nothing is sent for it.
-	header["Idempotency-Key"] = nil
 	body := func() (io.ReadCloser, error) {
 		return io.NopCloser(io.MultiReader(bytes.NewReader(prefix), bytes.NewReader(c.fields))), nil
 	}

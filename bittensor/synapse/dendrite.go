@@ -185,6 +185,18 @@ func Query[T any](ctx context.Context, d *Dendrite, targets []Target, synapse T,
 	return responses
 }
 
+// NewRequest gives the signed request that Query would send to one target, for
+// programs with an HTTP client of their own. Requests of one dendrite must reach
+// an axon in the order they were made.
+func NewRequest[T any](d *Dendrite, target Target, synapse T, timeout time.Duration) (*http.Request, error) {
+	q, err := newQuery(d, synapse, timeout)
+	if err != nil {
+		return nil, err
+	}
+	c := call{query: q, target: target}
+	return c.request(d.cfg.UUID)
+}
+
 // query is what all calls of one Query share. The synapse is encoded once:
 // calls write their own members before it.
 type query struct {
