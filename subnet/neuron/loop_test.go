@@ -1,0 +1,75 @@
+package neuron
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestLoopOutlivesErrorsAndPanics(t *testing.T) {
+	var log bytes.Buffer
+	calls := 0
+	l := &Loop{Name: "work", MinPause: time.Millisecond, MaxPause: 2 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	l.Step = func(context.Context) error {
+		calls++
+		switch calls {
+		case 1:
+			return errors.New("out of luck")
+		case 2:
+			var m map[string]int
+			m["x"] = 1 // panics
+		case 5:
+			return ErrDone
+		}
+		return nil
+	}
+	l.Run(context.Background())
+	got := l.Stats()
+	if got.Steps != 3 || got.Errors != 2 || got.Panics != 1 || !strings.Contains(got.LastError, "nil map") {
+		t.Errorf("stats %+v", got)
+	}
+	for _, want := range []string{"out of luck", "panicked", "loop_test.go"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %q:\n%s", want, &log)
+		}
+	}
+}
+
+func TestLoopEndsWithContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &Loop{Name: "work", MinPause: time.Hour} // it would wait an hour after the error
+	l.Step = func(context.Context) error {
+		cancel()
+		return errors.New("fails")
+	}
+	l.Run(ctx)
+	if s := l.Stats(); s.Errors != 0 {
+		t.Errorf("the end of ctx counts as an error: %+v", s)
+	}
+
+	ctx, cancel = context.WithCancel(context.Background())
+	failed := make(chan struct{}, 1)
+	l = &Loop{Name: "work", MinPause: time.Hour, MaxPause: time.Hour}
+	l.Step = func(context.Context) error { failed <- struct{}{}; return errors.New("fails") }
+	ended := make(chan struct{})
+	go func() { defer close(ended); l.Run(ctx) }()
+	<-failed
+	cancel()
+	<-ended // from within its hour of pause
+}
+
+func TestEpochs(t *testing.T) {
+	// (block + netuid + 1) % (tempo + 1) == 0 runs consensus.
+	const netuid, tempo = 1, 10
+	for block := uint64(1); block < 100; block++ {
+		runs := (block+netuid+1)%(tempo+1) == 0
+		changed := Epoch(block, netuid, tempo) != Epoch(block-1, netuid, tempo)
+		if runs != changed || runs != (EpochBlock(block, netuid, tempo) == 0) {
+			t.Fatalf("block %d: consensus %v, epoch changes %v, block %d of it", block, runs, changed, EpochBlock(block, netuid, tempo))
+		}
+	}
+}

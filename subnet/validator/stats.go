@@ -1,0 +1,110 @@
+package validator
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
+	"github.com/maxmos001/bitmind-subnet/subnet/neuron"
+)
+
+// Snapshot is what a validator knows at one moment. Its JSON is the report of
+// `bitmind validator --json`.
+type Snapshot struct {
+	UID    uint16         `json:"uid"`
+	Hotkey ss58.AccountID `json:"hotkey"`
+	// Block is the newest block seen.
+	Block uint64 `json:"block"`
+	// Challenges and WeightsSet count from the beginning of the state, over
+	// restarts; only weights read back from the chain count.
+	Challenges   uint64 `json:"challenges"`
+	WeightsSet   uint64 `json:"weights_set"`
+	WeightsBlock uint64 `json:"weights_block"`
+	Images       Images `json:"images"`
+	// Miners are those that were asked or serve an axon, by uid.
+	Miners []MinerSnapshot `json:"miners"`
+	Stats  Stats           `json:"stats"`
+}
+
+// Images counts the challenges by class.
+type Images struct {
+	Real      uint64 `json:"real"`
+	Synthetic uint64 `json:"synthetic"`
+}
+
+// MinerSnapshot is one miner's standing.
+type MinerSnapshot struct {
+	UID      uint16         `json:"uid"`
+	Hotkey   ss58.AccountID `json:"hotkey"`
+	Asked    uint64         `json:"asked"`
+	Answered uint64         `json:"answered"`
+	Correct  uint64         `json:"correct"`
+	// Accuracy is right answers among all answers, WindowAccuracy among the last
+	// hundred.
+	Accuracy       float64 `json:"accuracy"`
+	WindowAccuracy float64 `json:"window_accuracy"`
+	// Score is the moving average that the weights come from.
+	Score float64 `json:"score"`
+	// Incentive is the chain's, in [0,1], as of the last read of the metagraph.
+	Incentive float64 `json:"incentive"`
+}
+
+// Stats counts what the loops have been through.
+type Stats struct {
+	Neuron   neuron.Stats     `json:"neuron"`
+	Forward  neuron.LoopStats `json:"forward"`
+	Weights  neuron.LoopStats `json:"weights"`
+	AxonLoop neuron.LoopStats `json:"axon"`
+}
+
+// Snapshot may be called at any time, also after Run.
+func (v *Validator) Snapshot() Snapshot {
+	s := Snapshot{Hotkey: v.cfg.Signer.AccountID(), Block: v.neuron.Block(), Stats: v.Stats()}
+	v.mu.Lock()
+	s.Challenges, s.WeightsSet, s.WeightsBlock = v.state.Challenges, v.state.WeightsSet, v.state.WeightsBlock
+	s.Images = Images{Real: v.state.Real, Synthetic: v.state.Synthetic}
+	entries := v.board.Entries()
+	v.mu.Unlock()
+
+	byUID := map[uint16]MinerSnapshot{}
+	for _, e := range entries {
+		byUID[e.UID] = MinerSnapshot{
+			UID: e.UID, Hotkey: e.Hotkey, Asked: e.Asked, Answered: e.Answered, Correct: e.Correct,
+			Accuracy: e.Accuracy(), WindowAccuracy: e.WindowAccuracy(), Score: e.Score,
+		}
+	}
+	for _, n := range v.candidates() {
+		if _, ok := byUID[n.UID]; !ok {
+			byUID[n.UID] = MinerSnapshot{UID: n.UID, Hotkey: n.Hotkey}
+		}
+	}
+	view, _ := v.neuron.View()
+	if view.Metagraph != nil {
+		for _, n := range view.Metagraph.Neurons {
+			if m, ok := byUID[n.UID]; ok && m.Hotkey == n.Hotkey {
+				m.Incentive = n.Incentive
+				byUID[n.UID] = m
+			}
+		}
+	}
+	if self, ok := v.neuron.Self(); ok {
+		s.UID = self.UID
+	}
+	s.Miners = make([]MinerSnapshot, 0, len(byUID))
+	for _, uid := range slices.Sorted(maps.Keys(byUID)) {
+		s.Miners = append(s.Miners, byUID[uid])
+	}
+	return s
+}
+
+// Stats may be called at any time.
+func (v *Validator) Stats() Stats {
+	s := Stats{Neuron: v.neuron.Stats(), Weights: v.setter.Stats()}
+	for _, l := range v.forwards {
+		s.Forward = s.Forward.Add(l.Stats())
+	}
+	for _, l := range v.axonLoop {
+		s.AxonLoop = s.AxonLoop.Add(l.Stats())
+	}
+	return s
+}
