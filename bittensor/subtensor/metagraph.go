@@ -104,7 +104,7 @@ func (c *Client) Metagraph(ctx context.Context, netuid uint16) (*Metagraph, erro
 	case returnsRecord(rt, "SubnetInfoRuntimeApi", "get_metagraph"):
 		m, err = c.metagraphWhole(ctx, at, netuid)
 	case returnsRecord(rt, "NeuronInfoRuntimeApi", "get_neurons_lite"):
-		m, err = c.metagraphNeurons(ctx, at, netuid)
+		m, err = c.metagraphNeurons(ctx, rt, at, netuid)
 	default:
 		m, err = c.metagraphStorage(ctx, rt, at, netuid)
 	}
@@ -189,7 +189,7 @@ func (c *Client) vector(ctx context.Context, at substrate.Hash, item string, net
 }
 
 // metagraphNeurons reads NeuronInfoRuntimeApi.get_neurons_lite: a struct per neuron.
-func (c *Client) metagraphNeurons(ctx context.Context, at substrate.Hash, netuid uint16) (*Metagraph, error) {
+func (c *Client) metagraphNeurons(ctx context.Context, rt *substrate.Runtime, at substrate.Hash, netuid uint16) (*Metagraph, error) {
 	v, err := c.chain.RuntimeCall(ctx, &at, "NeuronInfoRuntimeApi", "get_neurons_lite", netuid)
 	if err != nil {
 		return nil, err
@@ -199,10 +199,6 @@ func (c *Client) metagraphNeurons(ctx context.Context, at substrate.Hash, netuid
 		UID                     uint16
 		Active, ValidatorPermit bool
 		AxonInfo                axonWire
-		Stake                   []struct {
-			Coldkey ss58.AccountID
-			Rao     uint64
-		}
 		Rank, Trust, ValidatorTrust, Consensus, Incentive, Dividends uint16
 		Emission, LastUpdate                                         uint64
 	}
@@ -218,17 +214,23 @@ func (c *Client) metagraphNeurons(ctx context.Context, at substrate.Hash, netuid
 	if err != nil {
 		return nil, err
 	}
+	// This API counts alpha only; the stake that matters includes weighted TAO.
+	hotkeys := make([]ss58.AccountID, len(list))
+	for i, w := range list {
+		hotkeys[i] = w.Hotkey
+	}
+	stakes, err := c.stakes(ctx, rt, at, netuid, hotkeys)
+	if err != nil {
+		return nil, err
+	}
 	m := &Metagraph{Source: "get_neurons_lite"}
 	for i, w := range list {
 		n := Neuron{
 			UID: w.UID, Hotkey: w.Hotkey, Coldkey: w.Coldkey, Active: w.Active, ValidatorPermit: w.ValidatorPermit,
-			Axon: w.AxonInfo.info(), Emission: w.Emission,
+			Axon: w.AxonInfo.info(), Stake: stakes[i], Emission: w.Emission,
 			Rank: share(w.Rank), Trust: share(w.Trust), ValidatorTrust: share(w.ValidatorTrust),
 			Consensus: share(w.Consensus), Incentive: share(w.Incentive), Dividends: share(w.Dividends),
 			LastUpdate: w.LastUpdate, RegisteredAt: registered[i],
-		}
-		for _, s := range w.Stake {
-			n.Stake += s.Rao
 		}
 		m.Neurons = append(m.Neurons, n)
 	}
