@@ -96,7 +96,7 @@ func Decrypt(data []byte, password string) ([]byte, error) {
 	case AnsibleVault:
 		return decryptAnsible(data, password)
 	case Fernet:
-		return decryptFernet(data, password)
+		return openFernet(data, func() ([]byte, error) { return fernetKey(password) })
 	default:
 		return data, nil
 	}
@@ -160,16 +160,21 @@ func decryptAnsible(data []byte, password string) ([]byte, error) {
 	return unpad(plain)
 }
 
-// decryptFernet opens version 0x80 || time || IV || AES-128-CBC || HMAC-SHA256.
+func fernetKey(password string) ([]byte, error) {
+	return pbkdf2.Key(sha256.New, password, []byte(fernetSalt), fernetIterations, 32)
+}
+
+// openFernet opens version 0x80 || time || IV || AES-128-CBC || HMAC-SHA256.
 // See https://github.com/fernet/spec/blob/master/Spec.md.
-func decryptFernet(data []byte, password string) ([]byte, error) {
+// Like openNaCl it asks for the key late.
+func openFernet(data []byte, key func() ([]byte, error)) ([]byte, error) {
 	token, err := base64.URLEncoding.DecodeString(string(bytes.TrimSpace(data)))
 	const headLen = 1 + 8 + aes.BlockSize
 	if err != nil || len(token) < headLen+aes.BlockSize+sha256.Size || token[0] != 0x80 ||
 		(len(token)-headLen-sha256.Size)%aes.BlockSize != 0 {
 		return nil, errors.New("the keyfile is a damaged Fernet token")
 	}
-	keys, err := pbkdf2.Key(sha256.New, password, []byte(fernetSalt), fernetIterations, 32)
+	keys, err := key()
 	if err != nil {
 		return nil, errors.New("deriving the keyfile's key failed")
 	}

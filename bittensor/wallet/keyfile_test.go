@@ -152,29 +152,62 @@ func TestRecordedFolders(t *testing.T) {
 	}
 }
 
-// TestLegacyEncryption opens the two forms that the first SDKs wrote.
-func TestLegacyEncryption(t *testing.T) {
+// legacyVectors is testdata/legacy.json: one keyfile in the forms that the first
+// SDKs wrote.
+type legacyVectors struct {
+	Password, Plaintext, SS58 string
+	FernetKey                 string `json:"fernet_key"` // derived from the password
+	Files                     []struct{ Form, Content string }
+}
+
+func loadLegacy(t testing.TB) (v legacyVectors) {
+	t.Helper()
 	data, err := os.ReadFile("testdata/legacy.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var v struct {
-		Password, Plaintext, SS58 string
-		Files                     []struct{ Form, Content string }
-	}
 	if err := json.Unmarshal(data, &v); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]Encryption{"ansible-vault": AnsibleVault, "fernet": Fernet}
-	if len(v.Files) != len(want) {
-		t.Fatalf("%d files, want %d", len(v.Files), len(want))
+	if len(v.Files) != 2 {
+		t.Fatalf("testdata/legacy.json holds %d files, want 2", len(v.Files))
 	}
+	return v
+}
+
+func TestLegacyEncryption(t *testing.T) {
+	v := loadLegacy(t)
 	for _, file := range v.Files {
 		sealed := []byte(file.Content)
-		if got := EncryptionOf(sealed); got != want[file.Form] {
+		var open func(data []byte, right bool) ([]byte, error)
+		var want Encryption
+		switch file.Form {
+		case "ansible-vault":
+			want = AnsibleVault
+			open = func(data []byte, right bool) ([]byte, error) {
+				if right {
+					return Decrypt(data, v.Password)
+				}
+				return Decrypt(data, "wrong")
+			}
+		case "fernet":
+			want = Fernet
+			open = func(data []byte, right bool) ([]byte, error) {
+				return openFernet(data, func() ([]byte, error) {
+					key := unhex(t, v.FernetKey)
+					if !right {
+						key[0] ^= 1
+					}
+					return key, nil
+				})
+			}
+		default:
+			t.Fatalf("form %q", file.Form)
+		}
+		if got := EncryptionOf(sealed); got != want {
 			t.Errorf("%s: taken for %q", file.Form, got)
 		}
-		plain, err := Decrypt(sealed, v.Password)
+		plain, err := open(sealed, true)
 		if err != nil || string(plain) != v.Plaintext {
 			t.Errorf("%s: %v", file.Form, err)
 			continue
@@ -183,11 +216,28 @@ func TestLegacyEncryption(t *testing.T) {
 		if err != nil || f.Pair == nil || f.Pair.Address() != v.SS58 {
 			t.Errorf("%s: key %v, %v", file.Form, f, err)
 		}
-		if _, err := Decrypt(sealed, "wrong"); !errors.Is(err, ErrWrongPassword) {
+		if _, err := open(sealed, false); !errors.Is(err, ErrWrongPassword) {
 			t.Errorf("%s: wrong password: %v", file.Form, err)
 		}
-		if _, err := Decrypt(sealed[:len(sealed)/2], v.Password); err == nil {
+		if _, err := open(sealed[:len(sealed)/2], true); err == nil {
 			t.Errorf("%s: a half file opens", file.Form)
+		}
+	}
+}
+
+// TestFernetKey goes through the ten million rounds of the first SDKs' key
+// derivation.
+func TestFernetKey(t *testing.T) {
+	if raceDetector || testing.Short() {
+		t.Skip("takes half a minute under the race detector, and starts no goroutine")
+	}
+	v := loadLegacy(t)
+	for _, file := range v.Files {
+		if file.Form != "fernet" {
+			continue
+		}
+		if plain, err := Decrypt([]byte(file.Content), v.Password); err != nil || string(plain) != v.Plaintext {
+			t.Errorf("fernet: %v", err)
 		}
 	}
 }
@@ -296,24 +346,33 @@ func FuzzDecodeKeyfile(f *testing.F) {
 	})
 }
 
-// FuzzDecryptEnvelope feeds the envelopes of the forms whose key derivation is
-// quick enough for it; the others end before it on what the fuzzer makes.
+// FuzzDecryptEnvelope feeds the envelopes of all three forms. NaCl and Fernet get
+// a fixed key, since deriving one takes seconds.
 func FuzzDecryptEnvelope(f *testing.F) {
-	data, err := os.ReadFile("testdata/legacy.json")
-	if err != nil {
-		f.Fatal(err)
-	}
-	var v struct{ Files []struct{ Content string } }
-	if err := json.Unmarshal(data, &v); err != nil {
-		f.Fatal(err)
-	}
+	v := loadLegacy(f)
 	for _, file := range v.Files {
 		f.Add([]byte(file.Content))
 	}
+	for _, k := range loadVectors(f).Keyfiles {
+		f.Add(unhex(f, k.Hex))
+	}
 	f.Add([]byte("$ANSIBLE_VAULT;1.1;AES256\n3030"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if EncryptionOf(data) == AnsibleVault {
-			_, _ = Decrypt(data, "x") // must not panic
+		var plain []byte
+		var err error
+		switch EncryptionOf(data) {
+		case NaCl:
+			plain, err = openNaCl(data, func() *[32]byte { return new([32]byte) })
+		case AnsibleVault:
+			plain, err = Decrypt(data, v.Password)
+		case Fernet:
+			plain, err = openFernet(data, func() ([]byte, error) { return unhex(t, v.FernetKey), nil })
+		default:
+			return
+		}
+		// Nobody makes up an envelope that the key opens.
+		if err == nil && string(plain) != v.Plaintext {
+			t.Errorf("%q opens as %q", data, plain)
 		}
 	})
 }

@@ -1,0 +1,6 @@
+//go:build race
+
+package wallet
+
+// raceDetector tells that tests run many times slower.
+const raceDetector = true
