@@ -1,0 +1,71 @@
+package localnet
+
+import (
+	"fmt"
+
+	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
+	"github.com/maxmos001/bitmind-subnet/bittensor/wallet"
+)
+
+// devAccounts are the well-known development accounts, each the sr25519 key
+// of "//" and the name.
+var devAccounts = []string{"Alice", "Bob", "Charlie", "Dave", "Eve", "Ferdie"}
+
+const (
+	tao = 1_000_000_000 // rao
+
+	devBalance  = 1_000_000 * tao
+	genesisLock = 1_000 * tao // both sides of a new subnet's pool
+)
+
+// genesis writes the state of block 0: the development accounts, //Alice as
+// Sudo's key, the root network and one subnet of //Alice's. Everything else
+// is the runtime's default. Limits that would only make development wait
+// are lifted: no rate limit for weights or serving, no limit of registrations
+// per block, commit-reveal off.
+func (e *env) genesis(cfg Config) error {
+	keys := map[string]ss58.AccountID{}
+	for _, name := range devAccounts {
+		pair, err := wallet.FromURI("//" + name)
+		if err != nil {
+			return fmt.Errorf("deriving //%s: %w", name, err)
+		}
+		id := pair.AccountID()
+		keys[name] = id
+		e.setAccountInfo(id, accountInfo{providers: 1, free: devBalance, flags: newLogicFlag})
+	}
+	issued := uint64(len(devAccounts)) * devBalance
+	e.setU64("Balances.TotalIssuance", issued)
+	e.setU64("TotalIssuance", issued)
+	e.setAccount("Sudo.Key", keys["Alice"])
+
+	root := le16(0)
+	e.setFlag("NetworksAdded", true, root)
+	e.setU16("TotalNetworks", 1)
+	e.setU16("SubnetMechanism", 0, root)
+	e.setFlag("SubtokenEnabled", true, root)
+	e.setFlag("CommitRevealWeightsEnabled", false, root)
+	e.setU16("MaxAllowedUids", 64, root)
+	e.setU16("Tempo", 100, root)
+	e.setRaw("TokenSymbol", scaleBytes([]byte("Τ")), root)
+
+	id := le16(cfg.Netuid)
+	e.setU16("Tempo", cfg.Tempo, id)
+	e.newSubnet(cfg.Netuid, keys["Alice"], keys["Alice"], genesisLock)
+	e.setU16("ActivityCutoff", cfg.ActivityCutoff, id)
+	e.setU64("WeightsSetRateLimit", 0, id)
+	e.setU64("ServingRateLimit", 0, id)
+	e.setU16("MinAllowedWeights", 1, id)
+	e.setU16("MaxWeightsLimit", 65535, id)
+	e.setU16("MaxAllowedUids", 256, id)
+	e.setU16("MaxAllowedValidators", 64, id)
+	e.setU16("MaxRegistrationsPerBlock", 256, id)
+	e.setU16("TargetRegistrationsPerInterval", 256, id)
+	e.setFlag("NetworkRegistrationAllowed", true, id)
+	e.setFlag("CommitRevealWeightsEnabled", false, id)
+	e.setRaw("TokenSymbol", scaleBytes([]byte("α")), id)
+	e.openSubnet(cfg.Netuid)
+	// The genesis announces nothing.
+	e.events = nil
+	return nil
+}

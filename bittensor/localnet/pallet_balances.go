@@ -1,0 +1,164 @@
+package localnet
+
+import (
+	"encoding/binary"
+
+	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
+)
+
+// existentialDeposit is the least balance, in rao, with which an account
+// exists.
+const existentialDeposit = 500
+
+// accountInfo is an entry of System.Account, 56 bytes in SCALE.
+type accountInfo struct {
+	nonce, consumers, providers, sufficients uint32
+	free, reserved, frozen                   uint64
+	flags                                    [16]byte
+}
+
+// newLogicFlag is the flag of accounts that follow the current rules of
+// reserves; every account of a new chain has it.
+var newLogicFlag = [16]byte{15: 0x80}
+
+func (s *storage) accountInfo(id ss58.AccountID) accountInfo {
+	b := s.raw("System.Account", id[:])
+	if len(b) != 56 {
+		return accountInfo{flags: newLogicFlag}
+	}
+	le := binary.LittleEndian
+	return accountInfo{
+		nonce: le.Uint32(b), consumers: le.Uint32(b[4:]), providers: le.Uint32(b[8:]), sufficients: le.Uint32(b[12:]),
+		free: le.Uint64(b[16:]), reserved: le.Uint64(b[24:]), frozen: le.Uint64(b[32:]), flags: [16]byte(b[40:]),
+	}
+}
+
+func (s *storage) setAccountInfo(id ss58.AccountID, a accountInfo) {
+	b := make([]byte, 0, 56)
+	le := binary.LittleEndian
+	for _, v := range []uint32{a.nonce, a.consumers, a.providers, a.sufficients} {
+		b = le.AppendUint32(b, v)
+	}
+	for _, v := range []uint64{a.free, a.reserved, a.frozen} {
+		b = le.AppendUint64(b, v)
+	}
+	s.setRaw("System.Account", append(b, a.flags[:]...), id[:])
+}
+
+func (s *storage) balance(id ss58.AccountID) uint64 { return s.accountInfo(id).free }
+
+// deposit adds to a balance, creating the account. It announces only the
+// creation: what moved the money announces itself.
+func (e *env) deposit(id ss58.AccountID, amount uint64) {
+	if amount == 0 {
+		return
+	}
+	a := e.accountInfo(id)
+	if a.providers == 0 {
+		a.providers = 1
+		e.emit("System", "NewAccount", id)
+		e.emit("Balances", "Endowed", id, amount)
+	}
+	a.free = satAdd(a.free, amount)
+	e.setAccountInfo(id, a)
+}
+
+// withdraw takes from a balance. An account left with less than the
+// existential deposit ends, its rest burnt.
+func (e *env) withdraw(id ss58.AccountID, amount uint64) error {
+	a := e.accountInfo(id)
+	if a.free < amount {
+		return arithmeticError("Underflow")
+	}
+	a.free -= amount
+	if a.free < existentialDeposit && a.reserved == 0 && a.providers > 0 {
+		if a.free > 0 {
+			e.emit("Balances", "DustLost", id, a.free)
+			e.burnIssuance(a.free)
+			a.free = 0
+		}
+		a.providers = 0
+		e.emit("System", "KilledAccount", id)
+	}
+	e.setAccountInfo(id, a)
+	return nil
+}
+
+// burnIssuance takes destroyed tokens out of the total.
+func (e *env) burnIssuance(amount uint64) {
+	e.subU64("Balances.TotalIssuance", amount)
+}
+
+// mintIssuance adds new tokens to the total.
+func (e *env) mintIssuance(amount uint64) {
+	e.addU64("Balances.TotalIssuance", amount)
+}
+
+func balancesCalls() map[string]callFunc {
+	return map[string]callFunc{
+		"Balances.transfer_keep_alive": func(e *env, from origin, a args) error {
+			return e.transfer(from, a, a.u64("value"), true)
+		},
+		"Balances.transfer_allow_death": func(e *env, from origin, a args) error {
+			return e.transfer(from, a, a.u64("value"), false)
+		},
+		"Balances.transfer_all": func(e *env, from origin, a args) error {
+			keep := arg[bool](a, "keep_alive")
+			amount := e.balance(from.id)
+			if keep {
+				amount = satSub(amount, existentialDeposit)
+			}
+			return e.transfer(from, a, amount, keep)
+		},
+		"Balances.force_set_balance": func(e *env, from origin, a args) error {
+			if !from.root {
+				return errBadOrigin
+			}
+			who, ok := a.address("who")
+			if !ok {
+				return &dispatchError{name: "CannotLookup", value: asVariant("CannotLookup")}
+			}
+			old, amount := e.balance(who), a.u64("new_free")
+			switch {
+			case amount > old:
+				e.deposit(who, amount-old)
+				e.mintIssuance(amount - old)
+			case amount < old:
+				if err := e.withdraw(who, old-amount); err != nil {
+					return err
+				}
+				e.burnIssuance(old - amount)
+			}
+			e.emit("Balances", "BalanceSet", who, amount)
+			return nil
+		},
+	}
+}
+
+func (e *env) transfer(from origin, a args, amount uint64, keepAlive bool) error {
+	who, err := from.signed()
+	if err != nil {
+		return err
+	}
+	to, ok := a.address("dest")
+	if !ok {
+		return &dispatchError{name: "CannotLookup", value: asVariant("CannotLookup")}
+	}
+	free := e.balance(who)
+	switch {
+	case free < amount:
+		return arithmeticError("Underflow")
+	case keepAlive && who != to && free-amount < existentialDeposit:
+		return tokenError("NotExpendable")
+	case e.balance(to) == 0 && amount < existentialDeposit:
+		return tokenError("BelowMinimum")
+	}
+	if who != to {
+		if err := e.withdraw(who, amount); err != nil {
+			return err
+		}
+		e.deposit(to, amount)
+	}
+	e.emit("Balances", "Transfer", who, to, amount)
+	return nil
+}
