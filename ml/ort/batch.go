@@ -13,7 +13,8 @@ type BatchOptions struct {
 	// Item is the shape of one item without the batch axis, such as 3, 224, 224.
 	Item []int64
 	// Max is how many items one run takes; more are run in turn. Memory grows with
-	// it. On a CPU a few are as fast as many. Default 4.
+	// it. Default 1 to 8, so that a run has about as many values as one picture of
+	// 224 pixels: on a CPU larger runs are no faster.
 	Max int
 	// Parallel is how many runs may be under way at once, each with memory of its
 	// own; further callers wait their turn. Default 2, so that one fills its input
@@ -35,6 +36,11 @@ type Batcher struct {
 	closing sync.Once
 }
 
+const (
+	defaultRun = 3 * 224 * 224 // values
+	maxItem    = 1 << 28       // values: 1 GiB
+)
+
 // slot is the memory of one run, with views of its first 1 to Max items.
 type slot struct {
 	input, output []float32
@@ -44,17 +50,23 @@ type slot struct {
 // NewBatcher checks that the session has the described form. Closing the batcher
 // leaves the session open.
 func (s *Session) NewBatcher(opts BatchOptions) (*Batcher, error) {
-	if opts.Max <= 0 {
-		opts.Max = 4
-	}
 	if opts.Parallel <= 0 {
 		opts.Parallel = 2
 	}
 	b := &Batcher{session: s, opts: opts, size: 1, free: make(chan *slot, opts.Parallel)}
+	for _, d := range opts.Item {
+		if d < 1 || d > maxItem/int64(b.size) {
+			return nil, fmt.Errorf("%w: items of shape %v", ErrModel, opts.Item)
+		}
+		b.size *= int(d)
+	}
+	if opts.Max <= 0 {
+		b.opts.Max = min(max(defaultRun/b.size, 1), 8)
+	}
 	if err := b.check(); err != nil {
 		return nil, err
 	}
-	for range opts.Parallel {
+	for range b.opts.Parallel {
 		// The slots' memory is taken when it is first used.
 		b.free <- &slot{in: make([]Value, b.opts.Max+1), out: make([]Value, b.opts.Max+1)}
 	}
@@ -83,9 +95,6 @@ func (b *Batcher) check() error {
 	}
 	if out.Type != "float" || len(out.Dims) == 0 || len(out.Dims) > 2 || slices.Contains(out.Dims[1:], -1) || slices.Contains(out.Dims, 0) {
 		return fmt.Errorf("%w: its output is %s, not float[N] or float[N, M]", ErrModel, out)
-	}
-	for _, d := range b.opts.Item {
-		b.size *= int(d)
 	}
 	b.width, b.rank = 1, len(out.Dims)
 	if b.rank == 2 {
