@@ -195,10 +195,10 @@ func (c *Client) metagraphNeurons(ctx context.Context, rt *substrate.Runtime, at
 		return nil, err
 	}
 	var list []struct {
-		Hotkey, Coldkey         ss58.AccountID
-		UID                     uint16
-		Active, ValidatorPermit bool
-		AxonInfo                axonWire
+		Hotkey, Coldkey                                              ss58.AccountID
+		UID                                                          uint16
+		Active, ValidatorPermit                                      bool
+		AxonInfo                                                     axonWire
 		Rank, Trust, ValidatorTrust, Consensus, Incentive, Dividends uint16
 		Emission, LastUpdate                                         uint64
 	}
