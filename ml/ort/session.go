@@ -82,6 +82,9 @@ func newSession(model []byte, signature onnx.Signature, opts SessionOptions) (*o
 	err = errors.Join(
 		o.SetIntraOpNumThreads(threads),
 		o.SetInterOpNumThreads(1),
+		// Off: the plan of one block for all intermediate values is kept per input
+		// shape, a second copy beside the arena's, and is no faster here.
+		o.SetMemPattern(false),
 		o.SetLogSeverityLevel(ortgo.LoggingLevelFatal), // failures come back as errors
 		o.AddSessionConfigEntry("session.intra_op.allow_spinning", spin),
 	)
