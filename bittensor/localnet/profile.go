@@ -234,9 +234,32 @@ func (p *profile) declareTypes(b *substrate.Builder) error {
 		if err != nil {
 			return fmt.Errorf("runtime declarations %d: type %s: %w", p.SpecVersion, path, err)
 		}
+		if strings.HasSuffix(path, "::OriginCaller") {
+			qualifyOrigins(variants)
+		}
 		b.Enum(path, variants...)
 	}
 	return nil
+}
+
+// qualifyOrigins tells the pallets' types called RawOrigin apart.
+func qualifyOrigins(variants []substrate.VariantDecl) {
+	for _, v := range variants {
+		for i, f := range v.Fields {
+			generics, ok := strings.CutPrefix(f.Type, "RawOrigin")
+			if !ok {
+				continue
+			}
+			switch {
+			case v.Name == "system":
+				v.Fields[i].Type = "frame_support::dispatch::RawOrigin" + generics
+			case v.Name == "Ethereum":
+				v.Fields[i].Type = "pallet_ethereum::RawOrigin" + generics
+			default:
+				v.Fields[i].Type = "pallet_collective::RawOrigin" + generics
+			}
+		}
+	}
 }
 
 func variantDecls(data json.RawMessage) ([]substrate.VariantDecl, error) {

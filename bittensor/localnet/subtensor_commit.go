@@ -71,7 +71,7 @@ func (e *env) commitWeights(from origin, a args) error {
 	uid, registered := e.uidOf(netuid, hotkey)
 	switch {
 	case !e.subnetExists(netuid):
-		return e.fail("MechanismDoesNotExist", "SubNetworkDoesNotExist", "SubnetNotExists")
+		return e.fail("SubNetworkDoesNotExist", "MechanismDoesNotExist")
 	case mechanism >= max(e.u8("MechanismCountCurrent", id), 1):
 		return e.fail("MechanismDoesNotExist")
 	case !e.flag("CommitRevealWeightsEnabled", id):

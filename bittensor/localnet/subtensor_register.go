@@ -70,7 +70,7 @@ func (e *env) burnedRegister(from origin, netuid uint16, hotkey ss58.AccountID) 
 	case netuid == 0:
 		return e.fail("RegistrationNotPermittedOnRootSubnet")
 	case !e.subnetExists(netuid):
-		return e.fail("SubnetNotExists", "SubNetworkDoesNotExist")
+		return e.fail("SubNetworkDoesNotExist", "SubnetNotExists")
 	case !e.flag("NetworkRegistrationAllowed", id):
 		return e.fail("SubNetRegistrationDisabled")
 	case e.u16("RegistrationsThisBlock", id) >= e.u16("MaxRegistrationsPerBlock", id):
@@ -355,7 +355,7 @@ func (e *env) openSubnet(netuid uint16) {
 func (e *env) requireOwner(from origin, netuid uint16) error {
 	switch {
 	case !e.subnetExists(netuid):
-		return e.fail("SubnetNotExists", "SubNetworkDoesNotExist")
+		return e.fail("SubNetworkDoesNotExist", "SubnetNotExists")
 	case from.root || e.account("SubnetOwner", le16(netuid)) == from.id:
 		return nil
 	}

@@ -50,7 +50,7 @@ func (e *env) setWeights(hotkey ss58.AccountID, netuid uint16, mechanism uint8, 
 	case len(uids) != len(values):
 		return e.fail("WeightVecNotEqualSize")
 	case !e.subnetExists(netuid):
-		return e.fail("MechanismDoesNotExist", "SubNetworkDoesNotExist", "SubnetNotExists")
+		return e.fail("SubNetworkDoesNotExist", "MechanismDoesNotExist")
 	case mechanism >= max(e.u8("MechanismCountCurrent", id), 1):
 		return e.fail("MechanismDoesNotExist")
 	}
