@@ -73,7 +73,10 @@ func rgbHash(img *image.RGBA) string {
 func TestResizeEqualsPIL(t *testing.T) {
 	g := readGolden(t)
 	wrong := 0
-	for _, r := range g.Resizes {
+	for i, r := range g.Resizes {
+		if testing.Short() && i%7 != 0 {
+			continue // every filter and size still has its turn
+		}
 		w, h, kind, toW, toH, filter, want := num(r[0]), num(r[1]), r[2].(string), num(r[3]), num(r[4]), Filter(r[5].(string)), r[6]
 		got := resample(picture(w, h, kind), toW, toH, filter, image.Rect(0, 0, toW, toH))
 		if rgbHash(got) != want {

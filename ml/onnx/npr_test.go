@@ -132,6 +132,9 @@ func TestFoldedEqualsUnfolded(t *testing.T) {
 		t.Errorf("the folded graph has %d nodes, the unfolded %d", a, b)
 	}
 	for _, size := range sizes {
+		if testing.Short() && size[0] > 100 {
+			continue
+		}
 		x := pixels(uint64(size[0]), 2, 3, size[0], size[1])
 		a, b := run(t, folded, x, 2, 1), run(t, unfolded, x, 2, 1)
 		for i := range a {

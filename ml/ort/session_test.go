@@ -372,8 +372,9 @@ func TestNoLeak(t *testing.T) {
 	}
 	after := settle()
 	t.Logf("resident: %d kB after 1,000 calls, %d kB after 11,000", before, after)
-	// One leaked input per hundred calls would be 8 MB.
-	if after-before > 8000 {
+	// One leaked input per hundred calls would be 8 MB. The race detector keeps
+	// memory of its own for what it has seen, so under it only the calls count.
+	if after-before > 8000 && !raceEnabled {
 		t.Errorf("10,000 calls left %d kB", after-before)
 	}
 
@@ -396,7 +397,7 @@ func TestNoLeak(t *testing.T) {
 	}
 	after = settle()
 	t.Logf("resident: %d kB after 100 sessions, %d kB after 600", before, after)
-	if after-before > 8000 {
+	if after-before > 8000 && !raceEnabled {
 		t.Errorf("500 sessions left %d kB", after-before)
 	}
 }
