@@ -170,7 +170,6 @@ func TestReload(t *testing.T) {
 func TestReloadWaitsForTheWholeFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "model")
 	w := watch(t, path, time.Millisecond)
-	w.r.settle = 20 * time.Millisecond
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
 	if err != nil {
 		t.Fatal(err)

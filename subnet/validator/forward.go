@@ -62,23 +62,11 @@ func (v *Validator) forward(ctx context.Context) error {
 // record scores one challenge and writes it down: the result first, then the
 // state that counts it.
 func (v *Validator) record(c challenge.Challenge, list []Answer) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	r := Report{
-		Seq: v.state.Challenges + 1, Time: v.cfg.Now().UTC(), Block: v.neuron.Block(),
-		Challenge: c, Answers: list,
-	}
-	if v.results != nil {
-		if err := v.results.Append(r); err != nil {
-			return fmt.Errorf("writing the result: %w", err)
-		}
-	}
-	if err := v.apply(r); err != nil {
+	v.recording.Lock()
+	defer v.recording.Unlock()
+	r, err := v.keep(c, list)
+	if err != nil {
 		return err
-	}
-	if err := v.save(); err != nil {
-		// The result is on disk, so nothing is lost; the next save tries again.
-		v.log.Error("saving the state failed; trying again after the next challenge", "err", err)
 	}
 	answered, right := 0, 0
 	for _, a := range list {
@@ -94,6 +82,29 @@ func (v *Validator) record(c challenge.Challenge, list []Answer) error {
 		v.cfg.OnForward(r)
 	}
 	return nil
+}
+
+// keep is the part of record that changes the state.
+func (v *Validator) keep(c challenge.Challenge, list []Answer) (Report, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	r := Report{
+		Seq: v.state.Challenges + 1, Time: v.cfg.Now().UTC(), Block: v.neuron.Block(),
+		Challenge: c, Answers: list,
+	}
+	if v.results != nil {
+		if err := v.results.Append(r); err != nil {
+			return r, fmt.Errorf("writing the result: %w", err)
+		}
+	}
+	if err := v.apply(r); err != nil {
+		return r, err
+	}
+	if err := v.save(); err != nil {
+		// The result is on disk, so nothing is lost; the next save tries again.
+		v.log.Error("saving the state failed; trying again after the next challenge", "err", err)
+	}
+	return r, nil
 }
 
 // waitMiners waits until the subnet has a miner to ask and the chain is alive.

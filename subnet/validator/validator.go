@@ -160,6 +160,9 @@ type Validator struct {
 	axonLoop []*neuron.Loop
 	pacer    pacer
 
+	// recording keeps the order of reports.
+	recording sync.Mutex
+
 	// mu guards the state and orders the writes to disk.
 	mu      sync.Mutex
 	state   state
