@@ -45,7 +45,7 @@ func (f *modelFlags) open(logger *slog.Logger) (detector.Detector, error) {
 		return nil, err
 	}
 	if f.path == "" {
-		return nil, usagef("no detector named; try: --model DIR")
+		return detector.Default(opts)
 	}
 	return detector.Load(f.path, opts)
 }
