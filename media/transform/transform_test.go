@@ -92,7 +92,7 @@ func TestSamplingFollowsTorchvision(t *testing.T) {
 	}
 	for _, c := range cases {
 		rng := rand.New(rand.NewPCG(1, 2))
-		const n = 100_000
+		const n = 30_000
 		var w, h, left, top, squares, whole float64
 		for range n {
 			l, tp, cw, ch := drawCrop(rng, c.W, c.H)
@@ -222,7 +222,7 @@ func TestSourceFormDoesNotMatter(t *testing.T) {
 			t.Fatal("the JPEG was converted")
 		}
 		rng := rand.New(rand.NewPCG(9, 10))
-		for range 20 {
+		for range 5 {
 			p := Draw(rng, info.Width, info.Height)
 			var tr Transformer
 			a, err := tr.Apply(native, p)

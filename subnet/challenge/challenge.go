@@ -113,12 +113,21 @@ func className(label int) string {
 // one of the same class drawn in its place, so that damaged files of one class
 // don't tilt the coin.
 func (p *Pool) Draw(ctx context.Context, rng *rand.Rand) (Challenge, error) {
-	label := rng.IntN(2)
+	label := toss(rng)
 	c, err := p.draw(ctx, rng, label)
 	if err != nil {
 		return Challenge{}, fmt.Errorf("drawing a %s challenge: %w", className(label), err)
 	}
 	return c, nil
+}
+
+// toss gives the label of the next challenge.
+func toss(rng *rand.Rand) int { return rng.IntN(2) }
+
+// pick gives a picture of a random source.
+func pick(rng *rand.Rand, sources []dataset.Source) (dataset.Source, int) {
+	source := sources[rng.IntN(len(sources))]
+	return source, rng.IntN(source.Len())
 }
 
 func (p *Pool) draw(ctx context.Context, rng *rand.Rand, label int) (Challenge, error) {
@@ -131,8 +140,7 @@ func (p *Pool) draw(ctx context.Context, rng *rand.Rand, label int) (Challenge, 
 		if err := ctx.Err(); err != nil {
 			return Challenge{}, err
 		}
-		source := sources[rng.IntN(len(sources))]
-		i := rng.IntN(source.Len())
+		source, i := pick(rng, sources)
 		c := Challenge{Label: label, Source: source.Name(), Origin: origin(source, i)}
 		data, err := source.Load(ctx, i)
 		if err == nil {
