@@ -21,7 +21,9 @@ import (
 type Client struct {
 	*RPC
 
-	mu      sync.Mutex // guards runtime, checked, checkedGen
+	// turn holds one token; who has it may use the fields below. A channel, since
+	// whoever waits for it while another asks the chain must be able to give up.
+	turn    chan struct{}
 	runtime *Runtime
 	checked time.Time
 	// checkedGen is the connection on which the runtime was last confirmed.
@@ -50,7 +52,7 @@ func Dial(ctx context.Context, url string, opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{RPC: rpc}
+	c := &Client{RPC: rpc, turn: make(chan struct{}, 1)}
 	if _, err := c.Runtime(ctx); err != nil {
 		_ = rpc.Close()
 		return nil, err
@@ -64,11 +66,15 @@ func Dial(ctx context.Context, url string, opts Options) (*Client, error) {
 func (c *Client) Runtime(ctx context.Context) (*Runtime, error) { return c.currentRuntime(ctx, false) }
 
 func (c *Client) currentRuntime(ctx context.Context, force bool) (*Runtime, error) {
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("reading the runtime's version: %w", ctx.Err())
+	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.RPC.mu.Lock()
-	generation := c.RPC.generation
-	c.RPC.mu.Unlock()
+	generation := c.generation
+	c.mu.Unlock()
 	sameConn := generation == c.checkedGen
 	if c.runtime != nil && !force && sameConn && c.opts.Now().Sub(c.checked) < runtimeFresh {
 		return c.runtime, nil

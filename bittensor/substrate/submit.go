@@ -313,23 +313,35 @@ func (c *Client) outcome(ctx context.Context, s *submission, at Hash) (*Inclusio
 			continue
 		}
 		in.Events = append(in.Events, r.Event)
-		if r.Event.Pallet != "System" {
-			continue
-		}
-		switch r.Event.Name {
-		case "ExtrinsicSuccess":
+		switch r.Event.Pallet + "." + r.Event.Name {
+		case "System.ExtrinsicSuccess":
 			settled = true
-		case "ExtrinsicFailed":
+		case "System.ExtrinsicFailed":
 			settled = true
-			if len(r.Event.Fields) > 0 {
-				failed = rt.DispatchErrorOf(r.Event.Fields[0].Value)
-			}
+			failed = rt.failure(r.Event.Fields, "dispatch_error")
+		case "Sudo.Sudid", "Sudo.SudoAsDone":
+			// The outer call succeeds whatever the inner one does.
+			failed = errors.Join(failed, rt.failure(r.Event.Fields, "sudo_result"))
+		case "Utility.BatchInterrupted":
+			failed = errors.Join(failed, rt.failure(r.Event.Fields, "error"))
 		}
 	}
 	if !settled {
 		return in, fmt.Errorf("block %d has no outcome for extrinsic %d", in.BlockNumber, in.Index)
 	}
 	return in, failed
+}
+
+// failure names the error in an event's field: a DispatchError, or a Result with one. It
+// is nil for a Result that is Ok.
+func (m *Metadata) failure(fields Record, name string) error {
+	v, _ := fields.Get(name)
+	if r, ok := v.(Variant); ok && r.Name == "Ok" {
+		return nil
+	} else if ok && r.Name == "Err" {
+		v = r.Value
+	}
+	return m.DispatchErrorOf(v)
 }
 
 // EventRecord is an event with the extrinsic that caused it, -1 for the block itself.
