@@ -10,6 +10,7 @@ func commands() []*cobra.Command {
 		newStakeCmd(),
 		newMetagraphCmd(),
 		newPredictCmd(),
+		newModelCmd(),
 		newEvalCmd(),
 	}
 }
