@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -272,5 +273,26 @@ func TestChainRestart(t *testing.T) {
 	}
 	if n := c.Stats().Reconnects; n < 2 {
 		t.Errorf("%d reconnects", n)
+	}
+}
+
+// A call inside another fails by name, although the outer one succeeds.
+func TestInnerFailures(t *testing.T) {
+	d := newDevChain(t, localnet.Config{BlockTime: 60 * time.Millisecond})
+	c := d.dial()
+	ctx := testContext(t)
+	tooMuch := substrate.Call{Pallet: "Balances", Name: "transfer_keep_alive", Args: substrate.Record{
+		{Name: "dest", Value: ss58.AccountID{1}}, {Name: "value", Value: uint64(1 << 62)}}}
+	batch := substrate.Call{Pallet: "Utility", Name: "batch", Args: substrate.Record{{Name: "calls", Value: []any{tooMuch}}}}
+	if _, err := c.Submit(ctx, batch, key(t, "//Bob")); substrate.ErrorName(err) == "" {
+		t.Errorf("batch of a transfer of too much: %v", err)
+	}
+	tempo := substrate.Call{Pallet: "AdminUtils", Name: "sudo_set_tempo", Args: substrate.Record{{Name: "netuid", Value: 99}, {Name: "tempo", Value: 5}}}
+	sudo := substrate.Call{Pallet: "Sudo", Name: "sudo", Args: substrate.Record{{Name: "call", Value: tempo}}}
+	if _, err := c.Submit(ctx, sudo, key(t, "//Alice")); !strings.HasPrefix(substrate.ErrorName(err), "Subnet") {
+		t.Errorf("sudo on no subnet: %v", err)
+	}
+	if _, err := c.Submit(ctx, sudo, key(t, "//Bob")); substrate.ErrorName(err) != "RequireSudo" {
+		t.Errorf("sudo by another: %v", err)
 	}
 }
