@@ -4,12 +4,18 @@ import (
 	"fmt"
 
 	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
-	"github.com/maxmos001/bitmind-subnet/bittensor/wallet"
 )
 
-// devAccounts are the well-known development accounts, each the sr25519 key
-// of "//" and the name.
-var devAccounts = []string{"Alice", "Bob", "Charlie", "Dave", "Eve", "Ferdie"}
+// devAccounts are the addresses of the well-known development accounts: the
+// sr25519 keys of //Alice to //Ferdie.
+var devAccounts = []string{
+	"5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY", // //Alice
+	"5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty", // //Bob
+	"5FLSigC9HGRKVhB9FiEo4Y3koPsNmBmLJbpXg2mp1hXcS59Y", // //Charlie
+	"5DAAnrj7VHTznn2AWBemMuyBwZWs6FNFjdyVXUeYum3PTXFy", // //Dave
+	"5HGjWAeFDfFCWPsjFQdVV2Msvz2XtMktvgocEZcCj68kUMaw", // //Eve
+	"5CiPPseXPECbkjWCa6MnjNokrgYjMqmKndv2rSnekmSK2DjL", // //Ferdie
+}
 
 const (
 	tao = 1_000_000_000 // rao
@@ -24,20 +30,21 @@ const (
 // are lifted: no rate limit for weights or serving, no limit of registrations
 // per block, commit-reveal off.
 func (e *env) genesis(cfg Config) error {
-	keys := map[string]ss58.AccountID{}
-	for _, name := range devAccounts {
-		pair, err := wallet.FromURI("//" + name)
+	var alice ss58.AccountID
+	for i, address := range devAccounts {
+		id, err := ss58.Parse(address)
 		if err != nil {
-			return fmt.Errorf("deriving //%s: %w", name, err)
+			return fmt.Errorf("development account %d: %w", i, err)
 		}
-		id := pair.AccountID()
-		keys[name] = id
+		if i == 0 {
+			alice = id
+		}
 		e.setAccountInfo(id, accountInfo{providers: 1, free: devBalance, flags: newLogicFlag})
 	}
 	issued := uint64(len(devAccounts)) * devBalance
 	e.setU64("Balances.TotalIssuance", issued)
 	e.setU64("TotalIssuance", issued)
-	e.setAccount("Sudo.Key", keys["Alice"])
+	e.setAccount("Sudo.Key", alice)
 
 	root := le16(0)
 	e.setFlag("NetworksAdded", true, root)
@@ -51,7 +58,7 @@ func (e *env) genesis(cfg Config) error {
 
 	id := le16(cfg.Netuid)
 	e.setU16("Tempo", cfg.Tempo, id)
-	e.newSubnet(cfg.Netuid, keys["Alice"], keys["Alice"], genesisLock)
+	e.newSubnet(cfg.Netuid, alice, alice, genesisLock)
 	e.setU16("ActivityCutoff", cfg.ActivityCutoff, id)
 	e.setU64("WeightsSetRateLimit", 0, id)
 	e.setU64("ServingRateLimit", 0, id)
