@@ -1,11 +1,16 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"net"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/maxmos001/bitmind-subnet/bittensor/localnet"
 	"github.com/maxmos001/bitmind-subnet/bittensor/substrate/substratetest"
 )
 
@@ -146,5 +151,56 @@ func TestTAO(t *testing.T) {
 		if got, err := parseTAO(text); err == nil {
 			t.Errorf("%q is %d", text, got)
 		}
+	}
+}
+
+// The commands as somebody types them, on a development chain.
+func TestRegisterAndStakeOnADevelopmentChain(t *testing.T) {
+	chain, err := localnet.New(localnet.Config{BlockTime: 60 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = chain.Serve(ctx, l) })
+	wg.Go(func() { _ = chain.Run(ctx) })
+	t.Cleanup(func() { cancel(); wg.Wait(); _ = chain.Close() })
+	on := []string{"--netuid", "1", "--subtensor.network", "ws://" + l.Addr().String()}
+	as := append([]string{"--wallet.uri", "//Bob", "--hotkey", "//miner"}, on...)
+
+	stdout, _ := bitmindOK(t, "", append([]string{"register", "--json"}, as...)...)
+	var registered registerReport
+	if err := json.Unmarshal([]byte(stdout), &registered); err != nil {
+		t.Fatal(err)
+	}
+	if registered.Registered != "now" || registered.UID != 1 || registered.CostRao == 0 || registered.Receipt == nil || registered.Receipt.BlockNumber == 0 {
+		t.Errorf("%+v", registered)
+	}
+	if stdout, _ = bitmindOK(t, "", append([]string{"register"}, as...)...); !strings.Contains(stdout, "before, with uid 1") {
+		t.Errorf("again: %s", stdout)
+	}
+	stdout, _ = bitmindOK(t, "", append([]string{"stake", "2.5", "--json"}, as...)...)
+	var staked stakeReport
+	if err := json.Unmarshal([]byte(stdout), &staked); err != nil {
+		t.Fatal(err)
+	}
+	if staked.AmountRao != 25e8 || staked.Receipt.BlockNumber <= registered.Receipt.BlockNumber || staked.BalanceRao >= 1e15-25e8 {
+		t.Errorf("%+v", staked)
+	}
+	status, _, stderr := bitmind(t, "", append([]string{"stake", "5000000000"}, as...)...)
+	if status != 1 || !strings.Contains(stderr, "BalanceTooLow") || !strings.Contains(stderr, "try:") {
+		t.Errorf("too much: status %d: %s", status, stderr)
+	}
+	stdout, _ = bitmindOK(t, "", append([]string{"metagraph", "--json"}, on...)...)
+	var m metagraphReport
+	if err := json.Unmarshal([]byte(stdout), &m); err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Neurons) != 2 || m.Neurons[1].Hotkey != registered.Hotkey || m.Neurons[1].StakeRao == 0 {
+		t.Errorf("%+v", m)
 	}
 }
