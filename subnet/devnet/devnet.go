@@ -108,6 +108,8 @@ func New(cfg Config) (*Devnet, error) {
 		Tempo:     cfg.Tempo,
 		Dir:       cfg.Dir,
 		Logger:    cfg.Logger.With("part", "chain"),
+		// Everything is on this machine, and the neurons that join may be too.
+		AllowLoopback: true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("starting the development chain: %w", err)
