@@ -143,3 +143,5 @@ func (r *recentBlocks) stateAt(b *block, latest reader) (reader, bool) {
 	}
 	return p, true
 }
+
+func hashOf(b []byte) substrate.Hash { return blake2b.Sum256(b) }

@@ -1,0 +1,79 @@
+package localnet
+
+import (
+	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
+	"github.com/maxmos001/bitmind-subnet/bittensor/substrate"
+)
+
+// submit puts an extrinsic into the pool. The watcher, if any, hears of its
+// progress, beginning with ready or future.
+func (c *Chain) submit(raw []byte, w *watcher) (substrate.Hash, error) {
+	t, err := c.rt.decode(raw)
+	if err != nil {
+		return substrate.Hash{}, &badFormatError{err}
+	}
+	if err := c.check(t); err != nil {
+		c.mu.Lock()
+		c.stats.Refused++
+		c.mu.Unlock()
+		return substrate.Hash{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.recent.head().number + 1
+	nonce := uint64((&storage{reader: c.st, items: c.rt.items}).accountInfo(t.Signer).nonce)
+	if t.Nonce < nonce {
+		return substrate.Hash{}, &invalidity{name: "Stale"}
+	}
+	entry, err := c.pool.add(t, t.Era.Death(now))
+	if err != nil {
+		return substrate.Hash{}, err
+	}
+	if w != nil {
+		entry.watchers[w] = true
+		status := "ready"
+		if t.Nonce >= c.pool.nextNonce(t.Signer, nonce) {
+			status = "future"
+		}
+		w.notify(status, false)
+	}
+	return t.Hash, nil
+}
+
+// check validates a transaction against the latest state.
+func (c *Chain) check(t *transaction) error {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	e := newEnv(c.rt, c.st, c.recent.head().number+1)
+	if err := e.validate(t, c.view()); err != nil {
+		return err
+	}
+	if t.Nonce < uint64(e.accountInfo(t.Signer).nonce) {
+		return &invalidity{name: "Stale"}
+	}
+	return nil
+}
+
+// unwatch stops telling a watcher.
+func (c *Chain) unwatch(id substrate.Hash, w *watcher) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if entry := c.pool.byHash[id]; entry != nil {
+		delete(entry.watchers, w)
+	}
+}
+
+// nextNonce is the nonce for an account's next transaction, counting those
+// that wait.
+func (c *Chain) nextNonce(id ss58.AccountID) uint64 {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	own := uint64((&storage{reader: c.st, items: c.rt.items}).accountInfo(id).nonce)
+	return c.pool.nextNonce(id, own)
+}
+
+// badFormatError means that bytes are no extrinsic.
+type badFormatError struct{ err error }
+
+func (e *badFormatError) Error() string { return e.err.Error() }
+func (e *badFormatError) Unwrap() error { return e.err }
