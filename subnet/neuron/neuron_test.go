@@ -5,9 +5,12 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/maxmos001/bitmind-subnet/bittensor/localnet"
+	"github.com/maxmos001/bitmind-subnet/bittensor/subtensor"
 	"github.com/maxmos001/bitmind-subnet/subnet/neuron"
 	"github.com/maxmos001/bitmind-subnet/subnet/subnettest"
 )
@@ -95,5 +98,34 @@ func TestFollowsTheChain(t *testing.T) {
 		if synced[i] < synced[i-1] {
 			t.Fatalf("the metagraph went back: %v", synced)
 		}
+	}
+}
+
+// deafOnce is a chain whose first subscription never delivers.
+type deafOnce struct {
+	neuron.Chain
+	calls atomic.Int64
+}
+
+func (d *deafOnce) Blocks(ctx context.Context) <-chan subtensor.Header {
+	if d.calls.Add(1) > 1 {
+		return d.Chain.Blocks(ctx)
+	}
+	silent := make(chan subtensor.Header)
+	go func() { <-ctx.Done(); close(silent) }()
+	return silent
+}
+
+func TestSilentSubscriptionIsMadeAnew(t *testing.T) {
+	chain := subnettest.StartChain(t, localnet.Config{})
+	deaf := &deafOnce{Chain: chain.Dial(t)}
+	n := start(t, neuron.Config{Hotkey: subnettest.Key(t, "//any").AccountID(), Chain: deaf, Stall: 300 * time.Millisecond})
+	ctx, cancel := context.WithTimeout(context.Background(), subnettest.Timeout)
+	defer cancel()
+	if err := n.WaitUntil(ctx, func() bool { return n.Stats().Blocks > 2 }); err != nil {
+		t.Fatalf("%v; %+v", err, n.Stats())
+	}
+	if n.Stats().Resubscribed == 0 {
+		t.Errorf("stats %+v", n.Stats())
 	}
 }
