@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -36,6 +38,9 @@ func openImages(flag, dir, sample string) ([]dataset.Source, error) {
 		return dataset.FromFS(os.DirFS("/work/shared/data"), sample)
 	}
 	sources, err := dataset.OpenDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: there is no folder %s; try: a folder of images, or no %s for the sample images", flag, dir, flag)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 
 	"github.com/spf13/cobra"
@@ -47,7 +50,11 @@ func (f *modelFlags) open(logger *slog.Logger) (detector.Detector, error) {
 	if f.path == "" {
 		return detector.Default(opts)
 	}
-	return detector.Load(f.path, opts)
+	d, err := detector.Load(f.path, opts)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no detector %s; try: a detector's folder or file, or no --model for the shipped one", f.path)
+	}
+	return d, err
 }
 
 // libraryHint is what the help says about the library.

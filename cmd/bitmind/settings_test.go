@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -11,17 +10,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// run runs the program as a process would and returns what it printed.
-func run(t *testing.T, args ...string) (status int, stdout, stderr string) {
-	t.Helper()
-	var out, errs bytes.Buffer
-	status = Main(t.Context(), args, strings.NewReader(""), &out, &errs)
-	return status, out.String(), errs.String()
-}
-
 func TestWrongUsage(t *testing.T) {
 	for _, args := range [][]string{{"nonsense"}, {"--nonsense"}, {"--config", "/does/not/exist.yaml"}} {
-		status, _, stderr := run(t, args...)
+		status, _, stderr := bitmind(t, "", args...)
 		if status != 2 {
 			t.Errorf("bitmind %v: exit status %d, want 2", args, status)
 		}
@@ -63,7 +54,7 @@ func TestUnknownSettingIsNamed(t *testing.T) {
 	if err := os.WriteFile(path, []byte("walet.name: me\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	status, _, stderr := run(t, "--config", path)
+	status, _, stderr := bitmind(t, "", "--config", path)
 	if status != 2 || !strings.Contains(stderr, `"walet.name"`) {
 		t.Errorf("status %d, stderr %q; want 2 and the key's name", status, stderr)
 	}
