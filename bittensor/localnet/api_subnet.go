@@ -124,8 +124,7 @@ func (e *env) subnetValues(netuid uint16) map[string]any {
 		"alpha_out_emission": e.u64("SubnetAlphaOutEmission", id), "alpha_in_emission": e.u64("SubnetAlphaInEmission", id),
 		"tao_in_emission": e.u64("SubnetTaoInEmission", id), "pending_alpha_emission": pending,
 		"pending_root_emission": uint64(0), "subnet_volume": e.shares("SubnetVolume", id),
-		// A price is kept with 32 fraction bits.
-		"moving_price": mulDiv(e.price(netuid), 1<<32, tao),
+		"moving_price": e.shares("SubnetMovingPrice", id),
 	}
 }
 
@@ -172,9 +171,22 @@ func (e *env) metagraph(netuid uint16) map[string]any {
 		"trust": v.trust, "rank": v.rank, "block_at_registration": registered,
 		"alpha_stake": alpha, "tao_stake": root, "total_stake": total,
 		"tao_dividends_per_hotkey": taoDividends, "alpha_dividends_per_hotkey": alphaDividends,
-		"validators": validators, "commitments": []any{}, "emission_history": []any{},
+		"validators": validators, "commitments": []any{}, "emission_history": e.emissionHistory(hotkeys),
 	} {
 		out[k] = x
+	}
+	return out
+}
+
+// emissionHistory lists, per subnet, what each hotkey last earned there.
+func (e *env) emissionHistory(hotkeys []ss58.AccountID) []any {
+	out := []any{}
+	for _, netuid := range e.netuids() {
+		earned := make([]uint64, len(hotkeys))
+		for i, hotkey := range hotkeys {
+			earned[i] = e.u64("LastHotkeyEmissionOnNetuid", hotkey[:], le16(netuid))
+		}
+		out = append(out, earned)
 	}
 	return out
 }

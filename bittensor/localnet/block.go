@@ -98,25 +98,55 @@ func extrinsicsRoot(body [][]byte) substrate.Hash {
 type recentBlocks struct {
 	blocks []*block // consecutive numbers, oldest first
 	byID   map[substrate.Hash]*block
+	bytes  int
 }
 
-// keepBlocks is how many headers and bodies are remembered.
-const keepBlocks = blockHashCount
+// keepBlocks is how many headers and bodies are remembered, and maxRecent
+// how many bytes of bodies and undone changes at most.
+const (
+	keepBlocks = blockHashCount
+	maxRecent  = 256 << 20
+)
 
 func (r *recentBlocks) head() *block { return r.blocks[len(r.blocks)-1] }
 
 func (r *recentBlocks) push(b *block, history int) {
 	r.blocks = append(r.blocks, b)
 	r.byID[b.id] = b
+	r.bytes += b.bodySize() + b.undo.size()
 	if i := len(r.blocks) - 1 - history; i >= 0 {
+		r.bytes -= r.blocks[i].undo.size()
 		r.blocks[i].undo = nil
 	}
-	if drop := len(r.blocks) - keepBlocks; drop > 0 {
-		for _, old := range r.blocks[:drop] {
-			delete(r.byID, old.id)
-		}
-		r.blocks = slices.Delete(r.blocks, 0, drop)
+	drop := max(len(r.blocks)-keepBlocks, 0)
+	for _, old := range r.blocks[:drop] {
+		r.forget(old)
 	}
+	for drop < len(r.blocks)-1 && r.bytes > maxRecent {
+		r.forget(r.blocks[drop])
+		drop++
+	}
+	r.blocks = slices.Delete(r.blocks, 0, drop)
+}
+
+func (r *recentBlocks) forget(b *block) {
+	r.bytes -= b.bodySize() + b.undo.size()
+	delete(r.byID, b.id)
+}
+
+func (b *block) bodySize() (n int) {
+	for _, x := range b.body {
+		n += len(x)
+	}
+	return n
+}
+
+// size estimates the bytes that changes take.
+func (c changes) size() (n int) {
+	for k, v := range c {
+		n += len(k) + len(v)
+	}
+	return n
 }
 
 // byNumber finds a remembered block.

@@ -483,3 +483,24 @@ func compareState(t *rapid.T, r reader, want map[string]string, anyKey *rapid.Ge
 		t.Fatalf("%T: keys(%q, %q, %d) = %q, want %q", r, prefix, after, limit, got, keys)
 	}
 }
+
+func TestRecentBlocksAreBounded(t *testing.T) {
+	r := recentBlocks{byID: map[substrate.Hash]*block{}}
+	body := make([]byte, 3<<20)
+	for n := range uint64(200) {
+		b := &block{header: header{number: n}, id: hashOf(le64(n)), body: [][]byte{body}, undo: changes{"key": body[:1000]}}
+		r.push(b, 10)
+	}
+	if r.bytes > maxRecent || len(r.blocks) != len(r.byID) || len(r.blocks) != maxRecent/(3<<20) {
+		t.Errorf("%d blocks of %d bytes", len(r.blocks), r.bytes)
+	}
+	if r.byNumber(199) != r.head() || r.byNumber(0) != nil {
+		t.Error("the wrong blocks were forgotten")
+	}
+	for n := range uint64(keepBlocks) {
+		r.push(&block{header: header{number: 200 + n}, id: hashOf(le64(200 + n))}, 10)
+	}
+	if r.bytes != 0 || len(r.blocks) != keepBlocks {
+		t.Errorf("%d blocks, %d bytes are left", len(r.blocks), r.bytes)
+	}
+}

@@ -2,6 +2,7 @@ package localnet
 
 import (
 	"fmt"
+	"math/big"
 	"math/bits"
 
 	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
@@ -51,17 +52,19 @@ func (e *env) distribute(netuids []uint16) {
 	for _, netuid := range netuids {
 		id := le16(netuid)
 		price := e.price(netuid)
-		tao := mulDiv(emission, price, prices)
-		alphaIn := min(mulDiv(tao, 1_000_000_000, price), emission)
+		// Kept with 32 fraction bits; here it follows the price at once.
+		e.setShares("SubnetMovingPrice", new(big.Int).SetUint64(mulDiv(price, 1<<32, tao)), id)
+		added := mulDiv(emission, price, prices)
+		alphaIn := min(mulDiv(added, tao, price), emission)
 		alphaOut := emission
-		e.setU64("SubnetTaoInEmission", tao, id)
+		e.setU64("SubnetTaoInEmission", added, id)
 		e.setU64("SubnetAlphaInEmission", alphaIn, id)
 		e.setU64("SubnetAlphaOutEmission", alphaOut, id)
-		e.addU64("SubnetTAO", tao, id)
+		e.addU64("SubnetTAO", added, id)
 		e.addU64("SubnetAlphaIn", alphaIn, id)
 		e.addU64("SubnetAlphaOut", alphaOut, id)
-		e.addU64("TotalStake", tao)
-		e.addU64("TotalIssuance", tao)
+		e.addU64("TotalStake", added)
+		e.addU64("TotalIssuance", added)
 
 		owner := mulDiv(alphaOut, uint64(e.u16("SubnetOwnerCut")), 65535)
 		e.addU64("PendingOwnerCut", owner, id)
