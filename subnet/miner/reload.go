@@ -31,7 +31,8 @@ type reloader struct {
 	poll, settle time.Duration
 	log          *slog.Logger
 
-	tried string // fingerprint of the files that were last loaded or refused
+	tried   string // fingerprint of the files that were last loaded or refused
+	missing bool   // the files were not there, and that was said
 }
 
 // first loads the detector that the miner starts with.
@@ -124,23 +125,30 @@ func (r *reloader) notices() (<-chan struct{}, func()) {
 // stopped changing.
 func (r *reloader) look(ctx context.Context) error {
 	now, err := fingerprint(r.path)
-	for {
-		if err != nil || now == r.tried {
-			// A missing file is in the middle of being replaced, or it will be said at
-			// the next start; the loaded model goes on.
-			return nil
-		}
+	for err != nil || now != r.tried {
 		select {
 		case <-time.After(r.settle):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		var later string
-		later, err = fingerprint(r.path)
-		if err == nil && later == now {
+		later, laterErr := fingerprint(r.path)
+		if err != nil && laterErr != nil {
+			// Not a moment between two names: it is gone.
+			if !r.missing {
+				r.missing = true
+				r.log.Warn("the model is not there any more; going on with the one loaded", "model", r.path, "err", laterErr)
+			}
+			return nil
+		}
+		settled := err == nil && laterErr == nil && later == now
+		now, err = later, laterErr
+		if settled {
 			break
 		}
-		now = later
+	}
+	r.missing = false
+	if now == r.tried {
+		return nil
 	}
 	r.tried = now
 	d, err := openAndProbe(r.open, r.path, r.log)

@@ -192,7 +192,11 @@ func TestReloadOutlivesMissingFile(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(30 * time.Millisecond)
+	w.until("the warning", func() bool { return strings.Contains(w.log.String(), "not there any more") })
+	time.Sleep(50 * time.Millisecond) // it must not be said again
+	if n := strings.Count(w.log.String(), "not there any more"); n != 1 {
+		t.Errorf("said %d times", n)
+	}
 	if got := w.holder.name(); got != "one" {
 		t.Errorf("serves %q", got)
 	}

@@ -349,6 +349,11 @@ func (v *Validator) openState() (err error) {
 
 // onSync takes over who holds which uid now.
 func (v *Validator) onSync(view neuron.View) {
+	// A chain that does not know this neuron either was reset or is another one;
+	// its uids must not wipe the scores.
+	if _, ok := view.Metagraph.ByHotkey(v.cfg.Signer.AccountID()); !ok {
+		return
+	}
 	hotkeys := make(map[uint16]ss58.AccountID, len(view.Metagraph.Neurons))
 	for _, n := range view.Metagraph.Neurons {
 		hotkeys[n.UID] = n.Hotkey

@@ -320,6 +320,18 @@ func TestChangedHotkeyStartsAgain(t *testing.T) {
 	cfg.Steps = 8
 	before := first.run(cfg)
 
+	// Started on a chain that does not know it, by mistake, it keeps everything.
+	other := &subnet{t: t, chain: subnettest.StartChain(t, localnet.Config{}), validator: first.validator}
+	other.client = other.chain.Dial(t)
+	v, err := validator.New(other.config(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var missing *neuron.NotRegisteredError
+	if err := v.Run(context.Background()); !errors.As(err, &missing) {
+		t.Fatalf("on another chain: %v", err)
+	}
+
 	// The same subnet, but for the hotkey of one uid.
 	second := &subnet{t: t, chain: subnettest.StartChain(t, localnet.Config{})}
 	second.client = second.chain.Dial(t)
