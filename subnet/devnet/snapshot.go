@@ -9,6 +9,7 @@ import (
 
 	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
 	"github.com/maxmos001/bitmind-subnet/bittensor/subtensor"
+	"github.com/maxmos001/bitmind-subnet/bittensor/yuma"
 )
 
 // Snapshot is the state of the subnet at one moment. Counts are since the chain
@@ -41,9 +42,7 @@ type Miner struct {
 
 // BlocksToEpoch returns how many blocks pass until the next epoch, 1 for the next block.
 func (d *Devnet) BlocksToEpoch() uint64 {
-	period := uint64(d.cfg.Tempo) + 1
-	// The runtime's rule: an epoch runs when (block + netuid + 1) % (tempo + 1) == 0.
-	return period - (d.chain.BlockNumber()+uint64(d.cfg.Netuid)+1)%period
+	return yuma.BlocksUntilEpoch(d.chain.BlockNumber()+1, d.cfg.Netuid, d.cfg.Tempo) + 1
 }
 
 // Snapshot returns the present state, miners by uid.
