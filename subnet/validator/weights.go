@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/maxmos001/bitmind-subnet/bittensor/substrate"
 	"github.com/maxmos001/bitmind-subnet/bittensor/subtensor"
 	"github.com/maxmos001/bitmind-subnet/subnet/neuron"
 	"github.com/maxmos001/bitmind-subnet/subnet/score"
@@ -19,6 +20,15 @@ const submitTimeout = 2 * time.Minute
 
 // errNotOnChain says that the chain took the transaction and holds other weights.
 var errNotOnChain = errors.New("the chain does not hold the weights that were sent")
+
+// advice says what to do about the chain's refusals of weights that time alone
+// does not mend.
+var advice = map[string]string{
+	"StakeAmountTooLow":          "more stake for this hotkey (bitmind stake): the chain asks for a minimum to set weights",
+	"NotEnoughStakeToSetWeights": "more stake for this hotkey (bitmind stake): the chain asks for a minimum to set weights",
+	"NeuronNoValidatorPermit":    "more stake for this hotkey (bitmind stake): only the largest get a validator permit",
+	"IncorrectWeightVersionKey":  "a newer version of bitmind: the subnet's owner has raised the weights version",
+}
 
 // weightSetter sends weights and makes sure that they have arrived.
 type weightSetter struct {
@@ -239,6 +249,9 @@ func (w *weightSetter) set(ctx context.Context, self uint16, a *attempt, version
 	}()
 	receipt, err := w.chain.SetWeights(ctx, w.signer, w.netuid, a.uids, a.values, version)
 	if err != nil {
+		if hint := advice[substrate.ErrorName(err)]; hint != "" {
+			return 0, fmt.Errorf("sending weights: %w; try: %s", err, hint)
+		}
 		return 0, fmt.Errorf("sending weights: %w", err)
 	}
 	if err := w.confirm(ctx, self, a.want); err != nil {
