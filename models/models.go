@@ -11,5 +11,5 @@ const Default = "default"
 
 // FS holds the folders.
 //
-//go:embed all:default
+//go:embed default
 var FS embed.FS
