@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/maxmos001/bitmind-subnet/media/dataset"
+	"github.com/maxmos001/bitmind-subnet/samples"
 )
 
 // imageFlags name the folders that challenges are drawn from.
@@ -35,7 +35,7 @@ func (f *imageFlags) open() (real, synthetic []dataset.Source, err error) {
 
 func openImages(flag, dir, sample string) ([]dataset.Source, error) {
 	if dir == "" {
-		return dataset.FromFS(os.DirFS("/work/shared/data"), sample)
+		return dataset.FromFS(samples.FS, sample)
 	}
 	sources, err := dataset.OpenDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

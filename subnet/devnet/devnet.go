@@ -350,10 +350,12 @@ func (d *Devnet) newValidator(m member, client *subtensor.Client) (*validator.Va
 		Challenges: &challenge.Pool{Real: d.cfg.Real, Synthetic: d.cfg.Synthetic},
 		Interval:   d.cfg.Interval,
 		Steps:      d.cfg.Steps,
-		StateDir:   neuron.StateDir(d.cfg.Dir, "localnet", m.name(), d.cfg.Netuid, "validator"),
-		Seed:       seed,
-		OnForward:  d.cfg.OnChallenge,
-		Logger:     d.log.With("part", m.name()),
+		// So that even a short run ends with weights on the chain.
+		FinalWeights: d.cfg.Steps > 0,
+		StateDir:     neuron.StateDir(d.cfg.Dir, "localnet", m.name(), d.cfg.Netuid, "validator"),
+		Seed:         seed,
+		OnForward:    d.cfg.OnChallenge,
+		Logger:       d.log.With("part", m.name()),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", m.name(), err)

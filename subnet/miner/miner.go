@@ -276,7 +276,7 @@ func (m *Miner) forward(ctx context.Context, s *protocol.ImageSynapse, from syna
 	}
 	s.Prediction = prediction
 	m.counts.answered.Add(1)
-	m.log.Info("prediction", "caller", from.Hotkey, "prediction", prediction, "took", time.Since(start).Round(time.Millisecond))
+	m.log.Debug("prediction", "caller", from.Hotkey, "prediction", prediction, "took", time.Since(start).Round(time.Millisecond))
 	return nil
 }
 
