@@ -28,6 +28,7 @@ import (
 	"strings"
 
 	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
+	"github.com/maxmos001/bitmind-subnet/internal/homedir"
 )
 
 // DefaultDir is where the Python wallet keeps its folders.
@@ -62,12 +63,10 @@ func expandHome(dir string) string {
 	if dir == "" {
 		dir = DefaultDir
 	}
-	if dir == "~" || strings.HasPrefix(dir, "~/") {
-		// Without a home folder the path stays as it is, and opening a file
-		// below it names it.
-		if home, err := os.UserHomeDir(); err == nil {
-			return filepath.Join(home, dir[1:])
-		}
+	// Without a home folder the path stays as it is, and opening a file below
+	// it names it.
+	if expanded, err := homedir.Expand(dir); err == nil {
+		dir = expanded
 	}
 	return filepath.Clean(dir)
 }
