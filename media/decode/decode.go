@@ -88,7 +88,7 @@ type Info struct {
 
 // Decode decodes data into an opaque picture whose bounds start at the origin.
 func Decode(data []byte, limits Limits) (*image.RGBA, Info, error) {
-	native, info, release, err := open(data, limits)
+	native, info, release, err := open(data, limits, nil)
 	if err != nil {
 		return nil, info, err
 	}
@@ -101,18 +101,27 @@ func Decode(data []byte, limits Limits) (*image.RGBA, Info, error) {
 // *image.RGBA (opaque) for everything else. A reader that samples a part of
 // the picture saves the conversion of the rest.
 func DecodeNative(data []byte, limits Limits) (image.Image, Info, error) {
-	native, info, release, err := open(data, limits)
+	native, info, release, err := open(data, limits, nil)
 	if err != nil {
 		return nil, info, err
 	}
 	defer release()
-	if info.Format == "jpeg" && info.Orientation == 1 {
-		switch native.(type) {
-		case *image.YCbCr, *image.Gray:
-			return native, info, nil
-		}
+	if keepsNative(native, info) {
+		return native, info, nil
 	}
 	return toRGBA(native, info), info, nil
+}
+
+// keepsNative says whether DecodeNative leaves a picture as it is.
+func keepsNative(native image.Image, info Info) bool {
+	if info.Format != "jpeg" || info.Orientation != 1 {
+		return false
+	}
+	switch native.(type) {
+	case *image.YCbCr, *image.Gray:
+		return true
+	}
+	return false
 }
 
 // Reader decodes everything that r gives, up to the limits.
@@ -191,8 +200,10 @@ var memory = semaphore.NewWeighted(DefaultMaxMemory)
 const collectAbove = 48_000_000
 
 // open decodes data into whatever type its decoder makes. The caller calls
-// release once the picture has its final form.
-func open(data []byte, limits Limits) (img image.Image, info Info, release func(), err error) {
+// release once the picture has its final form. Where quick is not nil it is
+// called first, after all checks, and what it doesn't decode is left to the
+// format's decoder.
+func open(data []byte, limits Limits, quick func(header) (image.Image, bool)) (img image.Image, info Info, release func(), err error) {
 	limits = limits.withDefaults()
 	if int64(len(data)) > limits.MaxBytes {
 		return nil, info, nil, fmt.Errorf("%w: %d bytes, limit %d", ErrTooLarge, len(data), limits.MaxBytes)
@@ -233,7 +244,13 @@ func open(data []byte, limits Limits) (img image.Image, info Info, release func(
 	if large {
 		debug.FreeOSMemory()
 	}
-	img, err = decoders[h.format](bytes.NewReader(data))
+	done := false
+	if quick != nil {
+		img, done = quick(h)
+	}
+	if !done {
+		img, err = decoders[h.format](bytes.NewReader(data))
+	}
 	if err != nil {
 		return nil, info, nil, classify(h.format, err)
 	}

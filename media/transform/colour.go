@@ -1,6 +1,9 @@
 package transform
 
-import "math"
+import (
+	"math"
+	"sync"
+)
 
 // The colour changes work in place on RGB, three bytes a pixel, with PIL's
 // arithmetic: a blend of the picture with a degenerate one in 32-bit floats,
@@ -74,6 +77,7 @@ func adjustHue(pix []byte, shift float64) {
 		i := math.Floor(x)
 		sector[h], within[h] = uint8(int(i)%6), float32(x-i)
 	}
+	tables := hsv()
 	for i := 0; i+2 < len(pix); i += 3 {
 		p := pix[i : i+3 : i+3]
 		r, g, b := p[0], p[1], p[2]
@@ -81,48 +85,87 @@ func adjustHue(pix []byte, shift float64) {
 		if maxc == minc {
 			continue // no hue: grey stays as it is
 		}
-		spread := float32(maxc - minc)
-		saturation := uint8(float64(spread/float32(maxc)) * 255)
-		rc, gc, bc := float32(maxc-r)/spread, float32(maxc-g)/spread, float32(maxc-b)/spread
-		var hue float32
-		switch maxc {
-		case r:
-			hue = bc - gc
-		case g:
-			hue = float32(2 + float64(rc) - float64(bc))
-		default:
-			hue = float32(4 + float64(gc) - float64(rc))
+		spread := maxc - minc
+		saturation := tables.saturation[uint(maxc)<<8|uint(spread)]
+		// Which component is the largest changes from pixel to pixel, so that
+		// choosing by arithmetic is faster than by jumps.
+		largest := uint(2)
+		if g == maxc {
+			largest = 1
 		}
-		turns := float64(hue)/6 + 1
-		if turns >= 1 {
-			turns--
+		if r == maxc {
+			largest = 0
 		}
-		h := uint8(float64(float32(turns))*255) + turn
+		circle := uint64(r) | uint64(g)<<8 | uint64(b)<<16 | uint64(r)<<24 | uint64(g)<<32
+		after, before := uint8(circle>>((8*largest+8)&63)), uint8(circle>>((8*largest+16)&63))
+		kind, middle := 2*largest, maxc-before
+		if before == minc {
+			kind, middle = kind+1, maxc-after
+		}
+		h := tables.hue[kind&7][uint(spread)<<8|uint(middle)] + turn
 
 		if saturation == 0 {
 			p[0], p[1], p[2] = maxc, maxc, maxc
 			continue
 		}
-		v, fs, f := float64(maxc), float32(saturation)/255, within[h]
+		v, fs, f := float64(maxc), tables.part[saturation], within[h]
 		low := roundByte(v * (1 - float64(fs)))
 		down := roundByte(v * (1 - float64(fs*f)))
 		up := roundByte(v * (1 - float64(fs)*(1-float64(f))))
-		switch sector[h] {
-		case 0:
-			p[0], p[1], p[2] = maxc, up, low
-		case 1:
-			p[0], p[1], p[2] = down, maxc, low
-		case 2:
-			p[0], p[1], p[2] = low, maxc, up
-		case 3:
-			p[0], p[1], p[2] = low, down, maxc
-		case 4:
-			p[0], p[1], p[2] = up, low, maxc
-		default:
-			p[0], p[1], p[2] = maxc, low, down
-		}
+		four := uint32(maxc) | uint32(low)<<8 | uint32(down)<<16 | uint32(up)<<24
+		from := &sectorFrom[sector[h]&7]
+		p[0], p[1], p[2] = uint8(four>>(from[0]&31)), uint8(four>>(from[1]&31)), uint8(four>>(from[2]&31))
 	}
 }
+
+// hsvTables hold PIL's HSV of a colour, whose divisions take long.
+type hsvTables struct {
+	// saturation by the largest component and its distance to the least (times
+	// 256 and plain).
+	saturation [1 << 16]uint8
+	// hue by what is largest (red, green, blue: 0, 2, 4; one more where the one
+	// before it on the circle of red, green, blue is the least, not the one
+	// after it), and by the distance from the largest to the least and to the
+	// remaining one. Two of the eight are not used.
+	hue  [8][1 << 16]uint8
+	part [256]float32 // a saturation's part of the whole
+}
+
+var hsv = sync.OnceValue(func() *hsvTables {
+	t := new(hsvTables)
+	for v := range t.part {
+		t.part[v] = float32(v) / 255
+	}
+	for most := 1; most < 256; most++ {
+		for spread := 1; spread <= most; spread++ {
+			t.saturation[most<<8|spread] = uint8(float64(float32(spread)/float32(most)) * 255)
+		}
+	}
+	for spread := 1; spread < 256; spread++ {
+		for middle := 0; middle <= spread; middle++ {
+			other := float32(middle) / float32(spread)
+			for kind := range 6 {
+				lacksBefore, lacksAfter := other, float32(1)
+				if kind&1 == 1 {
+					lacksBefore, lacksAfter = 1, other
+				}
+				// For red PIL subtracts in 32 bits; rounding the 64-bit
+				// difference gives the same.
+				hue := float32(float64(kind&^1) + float64(lacksBefore) - float64(lacksAfter))
+				turns := float64(hue)/6 + 1
+				if turns >= 1 {
+					turns--
+				}
+				t.hue[kind][spread<<8|middle] = uint8(float64(float32(turns)) * 255)
+			}
+		}
+	}
+	return t
+})
+
+// sectorFrom says, by the hue's sector, where red, green and blue come from: the
+// largest value (shift 0), the lowest (8), the falling (16) or the rising (24).
+var sectorFrom = [8][3]uint8{{0, 24, 8}, {16, 0, 8}, {8, 0, 24}, {8, 16, 0}, {24, 8, 0}, {0, 8, 16}}
 
 // roundByte rounds a value in 0 to 255, halves up.
 func roundByte(v float64) uint8 { return uint8(v + 0.5) }

@@ -159,14 +159,29 @@ func (p Params) check(b image.Rectangle) error {
 // zero value is ready; it is not safe for concurrent use.
 type Transformer struct {
 	horizontal, vertical kernel
-	row                  []byte // one row of the crop, RGBA
-	narrow               []byte // the crop resized horizontally, RGB
-	work                 []byte // the result before rotation, RGB
+	source               []uint64 // two rows of the crop
+	narrow               []uint64 // rows resized horizontally
+	green                []uint64 // green of two such rows
+	sum                  []uint64 // a row of weighted sums
+	work                 []byte   // the result before rotation, RGB
+	turned               []byte   // the result of ApplyOnce, RGBA
 }
 
 // Apply transforms a picture from decode.Decode or decode.DecodeNative: both
 // give the same result. The result is new and opaque, p.Size pixels square.
 func (t *Transformer) Apply(img image.Image, p Params) (*image.RGBA, error) {
+	return t.apply(img, p, func(n int) []byte { return make([]byte, n) })
+}
+
+// ApplyOnce is Apply with a result that is good until the next call.
+func (t *Transformer) ApplyOnce(img image.Image, p Params) (*image.RGBA, error) {
+	return t.apply(img, p, func(n int) []byte {
+		t.turned = grow(t.turned, n)
+		return t.turned
+	})
+}
+
+func (t *Transformer) apply(img image.Image, p Params, allocate func(bytes int) []byte) (*image.RGBA, error) {
 	if err := p.check(img.Bounds()); err != nil {
 		return nil, err
 	}
@@ -183,7 +198,7 @@ func (t *Transformer) Apply(img image.Image, p Params) (*image.RGBA, error) {
 			adjustHue(t.work, p.Hue)
 		}
 	}
-	dst := image.NewRGBA(image.Rect(0, 0, p.Size, p.Size))
+	dst := &image.RGBA{Pix: allocate(4 * p.Size * p.Size), Stride: 4 * p.Size, Rect: image.Rect(0, 0, p.Size, p.Size)}
 	rotate(dst.Pix, t.work, p.Size, p.Angle)
 	return dst, nil
 }

@@ -10,13 +10,11 @@
 package challenge
 
 import (
-	"bytes"
 	"context"
 	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
 	"image"
-	"image/jpeg"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -25,6 +23,7 @@ import (
 
 	"github.com/maxmos001/bitmind-subnet/media/dataset"
 	"github.com/maxmos001/bitmind-subnet/media/decode"
+	"github.com/maxmos001/bitmind-subnet/media/fastjpeg"
 	"github.com/maxmos001/bitmind-subnet/media/transform"
 )
 
@@ -59,7 +58,27 @@ type Pool struct {
 	// Logger is told of pictures that cannot be used; nil discards.
 	Logger *slog.Logger
 
-	transformers sync.Pool
+	workers sync.Pool
+}
+
+// worker holds what one call of Prepare or Replay at a time uses.
+type worker struct {
+	crop      decode.Cropper
+	transform transform.Transformer
+	encode    fastjpeg.Encoder
+}
+
+// borrow takes a worker, to be given back.
+func (p *Pool) borrow() *worker {
+	if w, ok := p.workers.Get().(*worker); ok {
+		return w
+	}
+	return new(worker)
+}
+
+func (p *Pool) giveBack(w *worker) {
+	w.crop.Trim()
+	p.workers.Put(w)
 }
 
 // NewRand makes a generator for Draw that nobody can foresee: a miner sees the
@@ -172,32 +191,39 @@ func origin(s dataset.Source, i int) string {
 // Prepare makes a challenge's picture of an encoded one: decoded, transformed at
 // random and encoded as a JPEG.
 func (p *Pool) Prepare(data []byte, rng *rand.Rand) ([]byte, transform.Params, error) {
-	// The picture may stay in YCbCr: Apply gives the same result for both forms,
-	// and converts only the part that it keeps.
-	img, _, err := decode.DecodeNative(data, p.Limits)
+	w := p.borrow()
+	defer p.giveBack(w)
+	var params transform.Params
+	// The picture may stay in YCbCr, and only the crop has to be decoded: Apply
+	// gives the same result for all forms.
+	img, _, err := w.crop.Decode(data, p.Limits, func(width, height int) image.Rectangle {
+		params = transform.Draw(rng, width, height)
+		return image.Rect(params.Left, params.Top, params.Left+params.Width, params.Top+params.Height)
+	})
 	if err != nil {
 		return nil, transform.Params{}, err
 	}
-	params := transform.Draw(rng, img.Bounds().Dx(), img.Bounds().Dy())
-	out, err := p.Replay(img, params)
+	out, err := w.finish(img, params)
 	return out, params, err
 }
 
 // Replay makes the picture of a challenge again from its source picture, as
 // decode.Decode or decode.DecodeNative gives it, and its parameters.
 func (p *Pool) Replay(img image.Image, params transform.Params) ([]byte, error) {
-	t, _ := p.transformers.Get().(*transform.Transformer)
-	if t == nil {
-		t = new(transform.Transformer)
-	}
-	defer p.transformers.Put(t)
-	changed, err := t.Apply(img, params)
+	w := p.borrow()
+	defer p.giveBack(w)
+	return w.finish(img, params)
+}
+
+// finish transforms and encodes a picture.
+func (w *worker) finish(img image.Image, params transform.Params) ([]byte, error) {
+	changed, err := w.transform.ApplyOnce(img, params)
 	if err != nil {
 		return nil, err
 	}
-	var buf bytes.Buffer
-	if err := jpeg.Encode(&buf, changed, &jpeg.Options{Quality: Quality}); err != nil {
+	out, err := w.encode.Encode(changed, Quality)
+	if err != nil {
 		return nil, fmt.Errorf("encoding a challenge: %w", err)
 	}
-	return buf.Bytes(), nil
+	return out, nil
 }
