@@ -1,30 +1,27 @@
 """The original subnet's challenge in Pillow and torchvision: the peer of
 BenchmarkChallenge1024 in subnet/challenge.
 
-    python bench/challenge_peer.py [SECONDS]
+    python bench/challenge_peer.py [SECONDS [PROCESSES]]
 
 Decodes the same 1024-pixel JPEG, transforms it at random and encodes it as JPEG,
-on one thread, and prints one JSON object: challenges per second of wall time and
-processor milliseconds per challenge. Needs torch, torchvision and pillow.
+in so many processes of one thread each, and prints one JSON object: challenges
+per second of all together. Needs torch, torchvision and pillow.
 """
 
 import io
 import json
+import multiprocessing
 import os
 import sys
 import time
 
-import PIL
 import torch
-import torchvision
 from PIL import Image
 from torchvision import transforms
 
-torch.set_num_threads(1)
-path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "subnet", "challenge", "testdata", "photo1024.jpg")
-data = open(path, "rb").read()
+PHOTO = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "subnet", "challenge", "testdata", "photo1024.jpg")
 # The parameters of BitMind subnet v1.0.0.
-chain = transforms.Compose([
+CHAIN = transforms.Compose([
     transforms.RandomResizedCrop(256),
     transforms.RandomHorizontalFlip(),
     transforms.RandomVerticalFlip(),
@@ -33,21 +30,41 @@ chain = transforms.Compose([
 ])
 
 
-def challenge():
+def challenge(data):
     out = io.BytesIO()
-    chain(Image.open(io.BytesIO(data)).convert("RGB")).save(out, format="JPEG")
+    CHAIN(Image.open(io.BytesIO(data)).convert("RGB")).save(out, format="JPEG")
     return out.getvalue()
 
 
-for _ in range(5):
-    challenge()
-seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 3
-n, start, cpu = 0, time.perf_counter(), time.process_time()
-while time.perf_counter() - start < seconds:
-    challenge()
-    n += 1
-wall, cpu = time.perf_counter() - start, time.process_time() - cpu
-print(json.dumps({
-    "challenges_per_s": round(n / wall, 1), "cpu_ms": round(cpu / n * 1e3, 2),
-    "pillow": PIL.__version__, "torchvision": torchvision.__version__,
-}))
+def measure(seconds, together):
+    torch.set_num_threads(1)
+    with open(PHOTO, "rb") as f:
+        data = f.read()
+    for _ in range(5):
+        challenge(data)
+    together.wait()
+    n, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        challenge(data)
+        n += 1
+    return n / (time.perf_counter() - start)
+
+
+def child(seconds, together, rates):
+    rates.put(measure(seconds, together))
+
+
+def main(seconds=3.0, processes=1):
+    fork = multiprocessing.get_context("fork")
+    together, rates = fork.Barrier(processes), fork.Queue()
+    children = [fork.Process(target=child, args=(seconds, together, rates)) for _ in range(processes)]
+    for c in children:
+        c.start()
+    total = sum(rates.get() for _ in children)
+    for c in children:
+        c.join()
+    print(json.dumps({"challenges/s": round(total, 1)}))
+
+
+if __name__ == "__main__":
+    main(*(t(a) for t, a in zip((float, int), sys.argv[1:])))

@@ -1,9 +1,10 @@
 """NPR in PyTorch: the peer of ml/onnx and ml/ort.
 
-  python bench/npr_peer.py golden WEIGHTS OUT.json   logits for the inputs stored beside the weights
-  python bench/npr_peer.py bench [BATCH [SIDE]]      images per second and peak resident memory, eager
+  python bench/npr_peer.py golden WEIGHTS OUT.json       logits for the inputs stored beside the weights
+  python bench/npr_peer.py bench WEIGHTS BATCH SECONDS   images per second and peak resident memory, eager
+  python bench/npr_peer.py predict WEIGHTS FILE          one picture's score
 
-Needs torch and numpy. The golden form made ml/onnx/testdata/npr_golden.json:
+Needs torch and numpy, and pillow to predict. The golden form made ml/onnx/testdata/npr_golden.json:
   BITMIND_NPR_GOLDEN=/tmp/npr.safetensors go test ./ml/onnx -run TestNPRAgreesWithPyTorch
   python bench/npr_peer.py golden /tmp/npr.safetensors ml/onnx/testdata/npr_golden.json
 """
@@ -15,11 +16,11 @@ import sys
 import time
 
 import numpy as np
-
-start = time.perf_counter()
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+SIDE, THREADS = 224, 2
 
 
 class Bottleneck(nn.Module):
@@ -69,43 +70,56 @@ def read_safetensors(path):
     return tensors
 
 
-def golden(weights, out):
-    tensors = read_safetensors(weights)
-    inputs = {k: tensors.pop(k) for k in sorted(tensors) if k.startswith("input.")}
+def load(tensors):
     model = NPR().eval()
     missing, unexpected = model.load_state_dict(tensors, strict=False)
     assert not unexpected and all(k.endswith("num_batches_tracked") for k in missing), (missing, unexpected)
+    return model
+
+
+def golden(weights, out):
+    tensors = read_safetensors(weights)
+    inputs = {k: tensors.pop(k) for k in sorted(tensors) if k.startswith("input.")}
+    model = load(tensors)
     with torch.inference_mode():
         logits = {k: model(x).flatten().tolist() for k, x in inputs.items()}
     parameters = sum(p.numel() for p in model.parameters())
     json.dump({"torch": torch.__version__.split("+")[0], "parameters": parameters, "logits": logits}, open(out, "w"), indent=1)
 
 
-def bench(batch=1, side=224):
-    torch.manual_seed(0)
-    model = NPR().eval()
-    x = torch.rand(batch, 3, side, side)
+def bench(weights, batch, seconds):
+    model = load(read_safetensors(weights))
+    x = torch.rand(batch, 3, SIDE, SIDE)
     with torch.inference_mode():
-        model(x)
-        first = time.perf_counter() - start
-        for _ in range(2):
+        for _ in range(3):
             model(x)
         runs, began = 0, time.perf_counter()
-        while time.perf_counter() - began < 15:
+        while time.perf_counter() - began < seconds:
             model(x)
             runs += 1
         rate = runs * batch / (time.perf_counter() - began)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({
-        "torch": torch.__version__, "threads": torch.get_num_threads(), "batch": batch, "side": side,
-        "images_per_second": round(rate, 2), "peak_resident_mb": round(peak / 1024), "first_prediction_s": round(first, 2),
-    }))
+    print(json.dumps({"images_per_s": round(rate, 2), "peak_mb": round(peak / 1024, 1)}))
+
+
+def predict(weights, file):
+    from PIL import Image
+
+    picture = np.asarray(Image.open(file).convert("RGB"))
+    top, left = ((n - SIDE) // 2 for n in picture.shape[:2])
+    x = torch.from_numpy(picture[top : top + SIDE, left : left + SIDE].copy()).permute(2, 0, 1)[None] / 255
+    x = (x - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    with torch.inference_mode():
+        print(f"{torch.sigmoid(load(read_safetensors(weights))(x)).item():.4f}  {file}")
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(THREADS)
     if sys.argv[1:2] == ["golden"] and len(sys.argv) == 4:
         golden(*sys.argv[2:])
-    elif sys.argv[1:2] == ["bench"]:
-        bench(*map(int, sys.argv[2:]))
+    elif sys.argv[1:2] == ["bench"] and len(sys.argv) == 5:
+        bench(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
+    elif sys.argv[1:2] == ["predict"] and len(sys.argv) == 4:
+        predict(*sys.argv[2:])
     else:
         sys.exit(__doc__)

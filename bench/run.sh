@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# Runs the benchmarks, each in turns with its Python peer where there is one, and
+# prints one table: figure, ours, peer, ratio, aim.
+#
+#   bench/run.sh                 five rounds: about 15 minutes on 2 cores
+#   bench/run.sh quick           one short round
+#   bench/run.sh [quick] PART... only these: npr first axon challenge chain
+#
+# Every measurement is kept in dist/bench.json. docs/benchmarks.md says what the
+# figures mean. The peers are installed once by bench/setup.sh; one that cannot
+# be installed is left out.
+set -euo pipefail
+export LC_ALL=C # EPOCHREALTIME with a point
+cd "$(dirname "$0")/.."
+
+rounds=5 seconds=3 axon_requests=(51200 1536) fanouts=(15 3)
+if [[ "${1:-}" == quick ]]; then
+  rounds=1 seconds=1 axon_requests=(10240 512) fanouts=(5 1)
+  shift
+fi
+parts=("$@")
+[[ $# -gt 0 ]] || parts=(npr first axon challenge chain)
+
+work="$(mktemp -d)"
+pids=()
+cleanup() {
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  wait
+  rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+
+loud() { printf '\n*** %s ***\n\n' "$*" >&2; }
+
+# peer NAME prints the python of a peer, nothing where there is none.
+peer() {
+  bench/setup.sh "$1" || loud "the peer $1 cannot be installed: its figures are left out"
+}
+
+# measure SERIES COMMAND... adds the figures that the command prints to a series,
+# such as axon.peer.
+measure() {
+  local series="$1"; shift
+  "$@" | tee -a "$work/$series" | sed "s/^/$series /"
+}
+
+# gobench BINARY PATTERN [FLAG...] runs benchmarks of a package's test binary in
+# that package's folder.
+gobench() {
+  local name="$1" pattern="$2"; shift 2
+  (cd "$work/$name.dir" && "$work/$name" -test.run '^$' -test.bench "$pattern" -test.benchtime "${seconds}s" "$@") | grep ^Benchmark
+}
+
+# testbinary NAME PACKAGE builds what gobench runs.
+testbinary() {
+  go test -c -o "$work/$1" "./$2"
+  ln -s "$PWD/$2" "$work/$1.dir"
+}
+
+# timed COMMAND... prints the wall time of a whole process.
+timed() {
+  local start="$EPOCHREALTIME"
+  "$@" >/dev/null
+  awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "{\"seconds\": %.4f}\n", b - a }'
+}
+
+# Images per second and memory of NPR, the same random weights in both.
+npr() {
+  local batch
+  for batch in 1 16; do
+    measure "npr-$batch.ours" "$work/nprload" -detector "$work/npr-random" -batch "$batch" -seconds "$seconds"
+    [[ -z "$torch" ]] || measure "npr-$batch.peer" "$torch" bench/npr_peer.py bench "$work/npr-random/npr.safetensors" "$batch" "$seconds"
+  done
+}
+
+# Start of the process to its first prediction, twice a round.
+first() {
+  local photo=samples/real/gcompris-monuments/ajanta-cave.jpg
+  for _ in 1 2; do
+    measure first.ours timed "$work/bitmind" predict "$photo"
+    measure first-npr.ours timed "$work/bitmind" predict --model "$work/npr-random" --threads 2 "$photo"
+    [[ -z "$torch" ]] || measure first-npr.peer timed "$torch" bench/npr_peer.py predict "$work/npr-random/npr.safetensors" "$photo"
+  done
+}
+
+# Both axons check every signature; the same load generator drives both, on the
+# same cores. Both dendrites ask the same 256 axons, ours, with a 20 KB image.
+axon() {
+  measure axon.ours "$work/axonload" -mode load -addr "127.0.0.1:$our_port" -n "${axon_requests[0]}"
+  [[ -z "$bittensor" ]] || measure axon.peer "$work/axonload" -mode load -addr "127.0.0.1:$peer_port" -n "${axon_requests[1]}"
+  measure dendrite.ours "$work/axonload" -mode fanout -n "${fanouts[0]}" -bytes 20480 <"$work/targets.json"
+  [[ -z "$bittensor" ]] || measure dendrite.peer "$bittensor" bench/dendrite_peer.py "${fanouts[1]}" 20480 <"$work/targets.json"
+}
+
+challenge() {
+  local cores
+  cores="$(nproc)"
+  measure challenge-one.ours gobench challenge.test 'Challenge1024/one$' -test.cpu 1
+  [[ -z "$torch" ]] || measure challenge-one.peer "$torch" bench/challenge_peer.py "$seconds" 1
+  measure challenge-all.ours gobench challenge.test 'Challenge1024/all$'
+  [[ -z "$torch" ]] || measure challenge-all.peer "$torch" bench/challenge_peer.py "$seconds" "$cores"
+}
+
+chain() {
+  measure blocks-memory.ours gobench localnet.test 'Blocks/memory$'
+  measure blocks-disk.ours gobench localnet.test 'Blocks/disk$'
+  measure epoch-yuma2.ours gobench yuma.test 'Epoch256x64/yuma2$'
+  measure epoch-yuma3-liquid.ours gobench yuma.test 'Epoch256x64/yuma3-liquid$'
+  measure epoch-block.ours gobench localnet.test 'EpochBlock$'
+}
+
+# serving PORT waits until something listens there.
+serving() {
+  for _ in $(seq 600); do
+    if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then return; fi
+    sleep 0.1
+  done
+  echo "nothing listens on port $1" >&2
+  return 1
+}
+
+# prepare_PART builds and starts what a part needs.
+prepare_torch() { [[ -v torch ]] || torch="$(peer torch)"; }
+prepare_npr() {
+  prepare_torch
+  go build -o "$work/nprload" ./bench/nprload
+  "$work/nprload" -write "$work/npr-random"
+}
+prepare_first() {
+  prepare_npr
+  go build -o "$work/bitmind" ./cmd/bitmind
+  timed "$work/bitmind" predict samples/real/gcompris-monuments/ajanta-cave.jpg >/dev/null # into the page cache
+}
+prepare_axon() {
+  bittensor="$(peer bittensor)" our_port=19101 peer_port=19102
+  go build -o "$work/axonload" ./bench/axonload
+  "$work/axonload" -mode axon -addr "127.0.0.1:$our_port" & pids+=($!)
+  "$work/axonload" -mode axons -axons 256 >"$work/targets.json" & pids+=($!)
+  if [[ -n "$bittensor" ]]; then
+    "$bittensor" bench/axon_peer.py "$peer_port" >"$work/axon_peer.log" 2>&1 & pids+=($!)
+    serving "$peer_port"
+  fi
+  serving "$our_port"
+  until [[ -s "$work/targets.json" ]]; do sleep 0.1; done
+}
+prepare_challenge() {
+  prepare_torch
+  testbinary challenge.test subnet/challenge
+}
+prepare_chain() {
+  testbinary localnet.test bittensor/localnet
+  testbinary yuma.test bittensor/yuma
+}
+
+read -r load _ </proc/loadavg
+if awk -v l="$load" 'BEGIN { exit !(l > 1) }'; then
+  loud "the load is $load: other work on this machine will show in the figures"
+fi
+for part in "${parts[@]}"; do
+  "prepare_$part"
+  for _ in $(seq "$rounds"); do "$part"; done
+done
+mkdir -p dist
+echo
+go run ./bench/report "$work" dist/bench.json
