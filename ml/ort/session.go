@@ -62,6 +62,7 @@ func (r *Runtime) NewSession(model []byte, opts SessionOptions) (*Session, error
 	if err != nil {
 		return nil, errors.Join(err, release())
 	}
+	returnMemory()
 	return &Session{inputs: signature.Inputs, outputs: signature.Outputs, session: session}, nil
 }
 
