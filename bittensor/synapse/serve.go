@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"reflect"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -46,6 +47,9 @@ type refusal struct {
 // beside other handlers; Serve adds the limits on connections and headers.
 func (a *Axon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{axon: a, w: w, r: r, start: time.Now()}
+	// A caller whose next request is there already would otherwise keep its
+	// goroutine running for a whole time slice while all others wait.
+	runtime.Gosched()
 	a.counters.inFlight.Add(1)
 	status := x.serve()
 	a.counters.inFlight.Add(-1)
