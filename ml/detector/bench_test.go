@@ -1,10 +1,8 @@
 package detector_test
 
 import (
-	"bytes"
 	"fmt"
 	"image"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -18,26 +16,8 @@ func full(d *detector.Description) {
 	d.Preprocess.Steps = []detector.Step{{Op: detector.CenterCrop, Size: 224}}
 }
 
-// peakMB is the process's peak resident memory.
-func peakMB(b *testing.B) float64 {
-	b.Helper()
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := bytes.Cut(status, []byte("VmHWM:"))
-	var kb float64
-	if _, err := fmt.Sscan(string(rest), &kb); err != nil {
-		b.Fatal(err)
-	}
-	return kb / 1024
-}
-
-// BenchmarkNPR scores 256 x 256 pictures with NPR at 224 x 224: pictures per
-// second, and the process's peak resident memory. Run one size per process for
-// the memory to be its own:
-//
-//	go test ./ml/detector -run xxx -bench 'NPR/batch=16$'
+// BenchmarkNPR scores 256 x 256 pictures with NPR at 224 x 224. Its memory, and
+// PyTorch beside it, are measured by bench/nprload.
 func BenchmarkNPR(b *testing.B) {
 	dir := folder(b, full)
 	for _, size := range []int{1, 16} {
@@ -54,7 +34,6 @@ func BenchmarkNPR(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(size*b.N)/b.Elapsed().Seconds(), "images/s")
-			b.ReportMetric(peakMB(b), "peak-MB")
 		})
 	}
 }
