@@ -1,6 +1,6 @@
 """Serves a no-op axon of the Python SDK, as `axonload -mode axon` does in Go.
 
-Run by bench/axon.sh: python axon_peer.py PORT
+Run by bench/run.sh: python axon_peer.py PORT
 """
 
 import signal

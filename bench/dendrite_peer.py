@@ -1,7 +1,7 @@
 """Asks 256 axons at once with the Python SDK's dendrite, as `axonload -mode
 fanout` does in Go, and prints the same line of figures.
 
-Run by bench/axon.sh: python dendrite_peer.py ROUNDS IMAGE_BYTES < targets.json
+Run by bench/run.sh: python dendrite_peer.py ROUNDS IMAGE_BYTES < targets.json
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 // Command axonload drives axons and dendrites for comparison with the Python
 // SDK: the same load goes to either axon, the same axons answer either
-// dendrite. See bench/axon.sh, which runs it.
+// dendrite. See bench/run.sh, which runs it.
 //
 //	axonload -mode axon -addr 127.0.0.1:9100        serve a no-op axon
 //	axonload -mode load -addr 127.0.0.1:9100 -n 20000   drive an axon there
