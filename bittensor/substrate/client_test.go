@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -285,6 +286,27 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 	if err := r.Call(ctx, nil, "hang"); !errors.Is(err, substrate.ErrClosed) {
 		t.Errorf("a later call: %v", err)
+	}
+}
+
+// Closing is no lost connection, even where the server's goodbye is read before the
+// reading ends: a command that is done must not warn.
+func TestCloseIsNotReportedAsALoss(t *testing.T) {
+	s := substratetest.NewServer(t)
+	for range 30 {
+		var log bytes.Buffer // written by the connection's goroutine, which Close waits for
+		opts := quick()
+		opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		r, err := substrate.DialRPC(testContext(t), s.URL, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if log.Len() > 0 {
+			t.Fatalf("closing logged: %s", log.String())
+		}
 	}
 }
 

@@ -142,7 +142,7 @@ func (r *RPC) run(ctx context.Context, conn *websocket.Conn) {
 			began := time.Now()
 			err := r.serve(ctx, conn)
 			r.detach(conn, err)
-			if ctx.Err() != nil {
+			if ctx.Err() != nil || r.Closed() { // the peer may answer Close's goodbye before ctx ends
 				return
 			}
 			r.opts.Logger.Warn("connection to the chain lost, reconnecting", "url", r.url, "error", err)
