@@ -93,6 +93,7 @@ type Neuron struct {
 	resubscribed uint64
 	view         View
 	registered   bool
+	noSubnet     bool // the chain has answered that there is no such subnet
 }
 
 // New checks the configuration. It does not touch the network.
@@ -233,10 +234,12 @@ func (n *Neuron) Sync(ctx context.Context) error {
 	defer cancel()
 	hyper, err := n.cfg.Chain.Hyperparameters(ctx, n.cfg.Netuid)
 	if err != nil {
+		n.noteNoSubnet(err)
 		return fmt.Errorf("reading the hyperparameters of subnet %d: %w", n.cfg.Netuid, err)
 	}
 	m, err := n.cfg.Chain.Metagraph(ctx, n.cfg.Netuid)
 	if err != nil {
+		n.noteNoSubnet(err)
 		return fmt.Errorf("reading the metagraph of subnet %d: %w", n.cfg.Netuid, err)
 	}
 	self, registered := m.ByHotkey(n.cfg.Hotkey)
@@ -250,6 +253,7 @@ func (n *Neuron) Sync(ctx context.Context) error {
 	}
 	n.view = View{Metagraph: m, Hyperparameters: hyper}
 	n.registered = registered
+	n.noSubnet = false
 	n.block = max(n.block, m.Block)
 	view := n.view
 	n.broadcast()
@@ -265,6 +269,18 @@ func (n *Neuron) Sync(ctx context.Context) error {
 		n.cfg.OnSync(view)
 	}
 	return nil
+}
+
+// noteNoSubnet wakes WaitRegistered when the chain has no such subnet: waiting
+// would not help somebody who mistyped a number.
+func (n *Neuron) noteNoSubnet(err error) {
+	if !errors.Is(err, subtensor.ErrNoSubnet) {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.noSubnet = true
+	n.broadcast()
 }
 
 // Changed returns a channel that is closed at the next new block or metagraph.

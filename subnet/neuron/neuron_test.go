@@ -51,6 +51,26 @@ func TestNotRegistered(t *testing.T) {
 	}
 }
 
+// A mistyped subnet is said at once: waiting for it would look like a hang.
+func TestNoSuchSubnet(t *testing.T) {
+	chain := subnettest.StartChain(t, localnet.Config{})
+	n, err := neuron.New(neuron.Config{
+		Netuid: 7, Hotkey: subnettest.Key(t, "//nobody").AccountID(), Chain: chain.Dial(t), Logger: subnettest.Logger(t),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), subnettest.Timeout)
+	var wg sync.WaitGroup
+	wg.Go(func() { n.Run(ctx) })
+	defer wg.Wait()
+	defer cancel()
+	err = n.WaitRegistered(ctx)
+	if !errors.Is(err, subtensor.ErrNoSubnet) || !strings.Contains(err.Error(), "subnet 7") || !strings.Contains(err.Error(), "; try: --netuid") {
+		t.Errorf("got %v, want that there is no subnet 7", err)
+	}
+}
+
 // The neuron follows blocks and the metagraph, sees a registration that comes
 // later, and goes on by itself when the chain was away.
 func TestFollowsTheChain(t *testing.T) {
