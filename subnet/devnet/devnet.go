@@ -36,6 +36,12 @@ import (
 // permit, and above the default vpermit limit under which a neuron counts as miner.
 const validatorStake = 10_000 * 1e9
 
+// alpha is the weight of the newest reward in a miner's score. Challenges come
+// many to an epoch here, so the score averages over more of them than on a
+// network, where the validators' 0.1 is used: with that, which of two miners of
+// like skill is ahead would be a matter of the last twenty challenges.
+const alpha = 0.02
+
 // Config says what to run. Zero values of Netuid, BlockTime, Tempo and Interval
 // take the defaults named beside them.
 type Config struct {
@@ -349,6 +355,7 @@ func (d *Devnet) newValidator(m member, client *subtensor.Client) (*validator.Va
 		Chain:      client,
 		Challenges: &challenge.Pool{Real: d.cfg.Real, Synthetic: d.cfg.Synthetic},
 		Interval:   d.cfg.Interval,
+		Alpha:      alpha,
 		Steps:      d.cfg.Steps,
 		// So that even a short run ends with weights on the chain.
 		FinalWeights: d.cfg.Steps > 0,
