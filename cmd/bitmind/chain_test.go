@@ -192,15 +192,31 @@ func TestRegisterAndStakeOnADevelopmentChain(t *testing.T) {
 		t.Errorf("%+v", staked)
 	}
 	status, _, stderr := bitmind(t, "", append([]string{"stake", "5000000000"}, as...)...)
-	if status != 1 || !strings.Contains(stderr, "BalanceTooLow") || !strings.Contains(stderr, "try:") {
+	if status != 1 || !strings.Contains(stderr, "less than 5000000000") || !strings.Contains(stderr, "try:") {
 		t.Errorf("too much: status %d: %s", status, stderr)
+	}
+
+	// A new wallet's coldkey has nothing: the hint says who pays, and then the
+	// hotkey that counts is the wallet's.
+	walletsIn(t)
+	hotkey := hotkeyOf(t, "me")
+	mine := append([]string{"--wallet.name", "me"}, on...)
+	for _, command := range [][]string{{"register"}, {"stake", "2"}} {
+		status, _, stderr := bitmind(t, "", append(command, mine...)...)
+		if status != 1 || !strings.Contains(stderr, "; try: the same with --wallet.uri //Alice") {
+			t.Errorf("%v without funds: status %d: %s", command, status, stderr)
+		}
+		stdout, _ := bitmindOK(t, "", append(append(command, mine...), "--wallet.uri", "//Alice")...)
+		if !strings.Contains(stdout, hotkey) {
+			t.Errorf("%v paid by //Alice is not for the wallet's hotkey: %s", command, stdout)
+		}
 	}
 	stdout, _ = bitmindOK(t, "", append([]string{"metagraph", "--json"}, on...)...)
 	var m metagraphReport
 	if err := json.Unmarshal([]byte(stdout), &m); err != nil {
 		t.Fatal(err)
 	}
-	if len(m.Neurons) != 2 || m.Neurons[1].Hotkey != registered.Hotkey || m.Neurons[1].StakeRao == 0 {
+	if len(m.Neurons) != 3 || m.Neurons[1].Hotkey != registered.Hotkey || m.Neurons[1].StakeRao == 0 {
 		t.Errorf("%+v", m)
 	}
 }

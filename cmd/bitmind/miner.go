@@ -84,7 +84,7 @@ func (o *minerOptions) run(cmd *cobra.Command) (err error) {
 		Netuid: o.neuron.network.netuid, Signer: hotkey,
 		IP: o.axon.ip, Port: o.axon.port, ExternalIP: externalIP, ExternalPort: o.axon.externalPort,
 		Blacklist: o.blacklist, StrictNonce: o.strictNonce,
-		RegisterCommand: o.neuron.registerCommand(), Logger: log,
+		Logger: log,
 	}
 	if o.model.path != "" {
 		model, err := o.model.options(log)
@@ -111,6 +111,7 @@ func (o *minerOptions) run(cmd *cobra.Command) (err error) {
 	}
 	defer client.Close()
 	cfg.Chain = client
+	cfg.RegisterCommand = o.neuron.registerCommand(cmd.Context(), client)
 	m, err := miner.New(cfg)
 	if err != nil {
 		return err

@@ -71,8 +71,8 @@ type payerFlags struct {
 
 func (f *payerFlags) addTo(cmd *cobra.Command) {
 	f.wallet.addTo(cmd)
-	cmd.Flags().StringVar(&f.uri, "wallet.uri", "", "a development key in place of the wallet, such as //Alice; for development chains only")
-	cmd.Flags().StringVar(&f.target, "hotkey", "", "SS58 address of the hotkey, or a development key such as //Bob (default: the wallet's hotkey)")
+	cmd.Flags().StringVar(&f.uri, "wallet.uri", "", "a development key that pays in place of the wallet's coldkey, such as //Alice; for development chains only")
+	cmd.Flags().StringVar(&f.target, "hotkey", "", "SS58 address of the hotkey, or a development key such as //Bob (default: the wallet's hotkey; with --wallet.uri and no wallet named, that key itself)")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "print the decoded call and send nothing")
 	cmd.Flags().BoolVar(&f.yes, "yes", false, "do not ask before paying")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON document")
@@ -106,13 +106,14 @@ func (f *payerFlags) hotkeyID(cmd *cobra.Command, c *subtensor.Client) (ss58.Acc
 		return pair.AccountID(), nil
 	case f.target != "":
 		return parseAddress("hotkey", f.target)
-	case f.uri != "":
+	case f.uri != "" && !cmd.Flags().Changed("wallet.name") && !cmd.Flags().Changed("wallet.hotkey"):
 		pair, err := devKey(cmd, c, "wallet.uri", f.uri)
 		if err != nil {
 			return ss58.AccountID{}, err
 		}
 		return pair.AccountID(), nil
 	}
+	// A wallet that is named says whose hotkey it is, whoever pays.
 	return f.wallet.open().HotkeyID()
 }
 
@@ -135,6 +136,15 @@ func (f *payerFlags) payer(cmd *cobra.Command, c *subtensor.Client) (subtensor.S
 	}
 	w := f.wallet.open()
 	return w.Coldkey(f.wallet.password(cmd, "coldkey "+w.Name()))
+}
+
+// fundHint says how a coldkey that cannot pay gets to be paid for.
+func (f *payerFlags) fundHint(cmd *cobra.Command, c *subtensor.Client, otherwise string) string {
+	dev, err := c.Development(cmd.Context())
+	if err != nil || !dev || f.uri != "" {
+		return otherwise
+	}
+	return "the same with --wallet.uri //Alice, who is rich on a development chain"
 }
 
 // confirm asks before real money is spent. Development chains have none.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/maxmos001/bitmind-subnet/bittensor/subtensor"
 	"github.com/maxmos001/bitmind-subnet/bittensor/wallet"
 	"github.com/maxmos001/bitmind-subnet/internal/homedir"
 	"github.com/maxmos001/bitmind-subnet/subnet/neuron"
@@ -37,8 +39,26 @@ func (f *neuronFlags) stateDir(kind string) (string, error) {
 	return neuron.StateDir(root, f.wallet.name, f.wallet.hotkey, f.network.netuid, kind), nil
 }
 
-// registerCommand is what registers this wallet's hotkey on this subnet.
-func (f *neuronFlags) registerCommand() string {
+// registerCommand is what registers this wallet's hotkey on this subnet. On a
+// development chain, where the wallet's coldkey mostly has nothing, //Alice pays.
+func (f *neuronFlags) registerCommand(ctx context.Context, c *subtensor.Client) string {
+	command := f.plainRegisterCommand()
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout) // it is only a hint
+	defer cancel()
+	if dev, err := c.Development(ctx); err != nil || !dev {
+		return command
+	}
+	if coldkey, err := f.wallet.open().ColdkeyID(); err == nil {
+		cost, costErr := c.BurnCost(ctx, f.network.netuid)
+		balance, balanceErr := c.Balance(ctx, coldkey)
+		if costErr != nil || balanceErr != nil || balance > cost {
+			return command
+		}
+	}
+	return command + " --wallet.uri //Alice"
+}
+
+func (f *neuronFlags) plainRegisterCommand() string {
 	c := fmt.Sprintf("bitmind register --netuid %d --subtensor.network %s --wallet.name %s --wallet.hotkey %s",
 		f.network.netuid, shellWord(f.network.network), shellWord(f.wallet.name), shellWord(f.wallet.hotkey))
 	if f.wallet.path != wallet.DefaultDir {
@@ -73,8 +93,13 @@ func (f *axonFlags) addTo(cmd *cobra.Command, port uint16) {
 	cmd.Flags().Uint16Var(&f.externalPort, "axon.external_port", 0, "port that others reach this axon at (default: --axon.port)")
 }
 
-// external reads --axon.external_ip.
+// external reads --axon.external_ip, and checks --axon.ip.
 func (f *axonFlags) external() (netip.Addr, error) {
+	if f.ip != "" {
+		if _, err := netip.ParseAddr(f.ip); err != nil {
+			return netip.Addr{}, usagef("--axon.ip %q is not an IP address; try: 127.0.0.1, or none for all addresses of this machine", f.ip)
+		}
+	}
 	if f.externalIP == "" {
 		return netip.Addr{}, nil
 	}

@@ -205,15 +205,18 @@ func TestNeuronsAsProcesses(t *testing.T) {
 		p := startProgram(t, args...)
 		p.wait(1)
 		wallet := map[string]string{"miner": "m0", "validator": "v"}[args[0]]
-		want := "is not registered on subnet 1; try: bitmind register --netuid 1 --subtensor.network " + url + " --wallet.name " + wallet + " --wallet.hotkey default"
+		want := "is not registered on subnet 1; try: bitmind register --netuid 1 --subtensor.network " + url + " --wallet.name " + wallet + " --wallet.hotkey default --wallet.path "
 		if !strings.Contains(p.stderr.String(), "error: hotkey "+hotkeys[wallet]+" "+want) {
 			t.Errorf("an unregistered %s says:\n%s", args[0], p.stderr.String())
 		}
+		// Pasted, it works.
+		_, command, _ := strings.Cut(p.stderr.String(), "; try: bitmind ")
+		command, _, _ = strings.Cut(command, "\n")
+		if stdout, _ := bitmindOK(t, "", strings.Fields(command)...); !strings.Contains(stdout, "registered "+hotkeys[wallet]) {
+			t.Errorf("%s prints:\n%s", command, stdout)
+		}
 	}
-
-	for _, w := range []string{"v", "m0", "m1"} {
-		register(w, hotkeys[w])
-	}
+	register("m1", hotkeys["m1"])
 	bitmindOK(t, "", append([]string{"stake", "10000", "--wallet.uri", "//Alice", "--hotkey", hotkeys["v"]}, network...)...)
 	m0 := startProgram(t, neuron("miner", "m0", "--neuron.model_path", model, "--json", "--blacklist.min_stake", "100")...)
 	m1 := startProgram(t, neuron("miner", "m1", "--neuron.model_path", testDetector(t), "--json", "--blacklist.force_validator_permit")...)
@@ -311,6 +314,7 @@ func TestNeuronUsage(t *testing.T) {
 		{"validator more", `try: bitmind validator --help`},
 		{"miner --blacklist.min_stake -1", `--blacklist.min_stake -1; try: a number of TAO`},
 		{"miner --axon.external_ip 1.2.3", `--axon.external_ip "1.2.3" is not an IP address`},
+		{"miner --axon.ip nowhere", `--axon.ip "nowhere" is not an IP address`},
 		{"miner --axon.port 70000", `try: bitmind miner --help`},
 	} {
 		status, _, stderr := bitmind(t, "", strings.Fields(c.args)...)

@@ -23,8 +23,11 @@ func newRegisterCmd() *cobra.Command {
 pays the subnet's current price, which is burned. A hotkey that is registered
 already is left as it is.
 
+On a development chain, where a new coldkey has nothing, --wallet.uri //Alice pays.
+
 Exit status: 0 registered, 1 failed, 2 wrong usage.`,
 		Example: `  bitmind register --netuid 34 --wallet.name me --wallet.hotkey miner1
+  bitmind register --netuid 1 --subtensor.network local --wallet.name me --wallet.uri //Alice
   bitmind register --netuid 1 --subtensor.network local --wallet.uri //Alice --hotkey //Bob
   bitmind register --netuid 34 --dry-run --json`,
 		Args: positional(cobra.NoArgs),
@@ -84,8 +87,9 @@ func (o registerOptions) run(cmd *cobra.Command) error {
 			return err
 		}
 		if balance < report.CostRao {
-			return fmt.Errorf("registration in subnet %d costs %s TAO and the coldkey %s has %s; try: fund the coldkey, or wait for a lower price",
-				netuid, formatTAO(report.CostRao), payer, formatTAO(balance))
+			return fmt.Errorf("registration in subnet %d costs %s TAO and the coldkey %s has %s; try: %s",
+				netuid, formatTAO(report.CostRao), payer, formatTAO(balance),
+				o.payer.fundHint(cmd, c, "fund the coldkey, or wait for a lower price"))
 		}
 		question := fmt.Sprintf("Register %s in subnet %d for %s TAO?", hotkey, netuid, formatTAO(report.CostRao))
 		if err := o.payer.confirm(cmd, c, question); err != nil {

@@ -19,8 +19,11 @@ func newStakeCmd() *cobra.Command {
 		Long: `Move TAO from the coldkey's balance to a hotkey's stake in a subnet. A validator
 needs stake: its weights count by it, and without a minimum they are refused.
 
+On a development chain, where a new coldkey has nothing, --wallet.uri //Alice pays.
+
 Exit status: 0 staked, 1 failed, 2 wrong usage.`,
 		Example: `  bitmind stake 100 --netuid 34 --wallet.name me --wallet.hotkey validator1
+  bitmind stake 1000 --netuid 1 --subtensor.network local --wallet.name me --wallet.uri //Alice
   bitmind stake 2.5 --netuid 1 --subtensor.network local --wallet.uri //Alice --hotkey //Bob
   bitmind stake 100 --dry-run`,
 		Args: positional(cobra.ExactArgs(1)),
@@ -71,6 +74,14 @@ func (o stakeOptions) run(cmd *cobra.Command, amount string) error {
 	question := fmt.Sprintf("Stake %s TAO on %s in subnet %d?", formatTAO(rao), hotkey, o.network.netuid)
 	if err := o.payer.confirm(cmd, c, question); err != nil {
 		return err
+	}
+	balance, err := c.Balance(ctx, payer)
+	if err != nil {
+		return err
+	}
+	if balance < rao {
+		return fmt.Errorf("the coldkey %s has %s TAO, less than %s; try: %s", payer, formatTAO(balance), formatTAO(rao),
+			o.payer.fundHint(cmd, c, "a smaller amount, or fund the coldkey"))
 	}
 	signer, err := o.payer.payer(cmd, c)
 	if err != nil {

@@ -129,7 +129,7 @@ func (o *validatorOptions) run(cmd *cobra.Command) error {
 		VpermitTAOLimit: o.vpermit, DisableSetWeights: o.noWeights,
 		AxonExternalIP: externalIP, AxonExternalPort: o.axon.externalPort,
 		StateDir: dir, Seed: o.seed,
-		RegisterCommand: o.neuron.registerCommand(), Logger: log,
+		RegisterCommand: o.neuron.registerCommand(cmd.Context(), client), Logger: log,
 	}
 	if !o.axonOff {
 		if cfg.AxonListener, err = o.axon.listen(); err != nil {

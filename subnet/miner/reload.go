@@ -47,7 +47,7 @@ func (r *reloader) first() (Detector, error) {
 	// Taken before loading: a change while loading shows as one afterwards.
 	before, err := fingerprint(r.path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the model: %w", err)
+		return nil, fmt.Errorf("reading the model: %w; try: another --neuron.model_path, or none for the shipped detector", err)
 	}
 	d, err := openAndProbe(r.open, r.path, r.log)
 	if err != nil {
