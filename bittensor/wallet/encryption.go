@@ -31,7 +31,7 @@ const (
 
 // ErrWrongPassword reports a password that does not open the keyfile. A damaged
 // file looks the same: the check is one over password and content.
-var ErrWrongPassword = errors.New("wrong password, or the keyfile is damaged")
+var ErrWrongPassword = errors.New("wrong password, or the keyfile is damaged; try: the password again, or bitmind wallet regen with the mnemonic")
 
 const (
 	naclPrefix    = "$NACL"

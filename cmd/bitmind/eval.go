@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"image"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 
@@ -115,6 +116,9 @@ func (o evalOptions) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	set, err := dataset.OpenLabelled(o.data, o.split)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("--data: %w; try: a folder that holds real/<source>/* and fake/<source>/*", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
 	"github.com/maxmos001/bitmind-subnet/bittensor/wallet"
+	"github.com/maxmos001/bitmind-subnet/internal/homedir"
 )
 
 func newWalletCmd() *cobra.Command {
@@ -64,7 +65,11 @@ func (o walletListOptions) run(cmd *cobra.Command) error {
 		if entries == nil {
 			entries = []wallet.Entry{}
 		}
-		return printJSON(cmd.OutOrStdout(), map[string]any{"path": o.wallet.path, "wallets": entries})
+		path, err := homedir.Expand(o.wallet.path) // as the paths below it are
+		if err != nil {
+			return err
+		}
+		return printJSON(cmd.OutOrStdout(), map[string]any{"path": path, "wallets": entries})
 	}
 	if len(entries) == 0 {
 		fmt.Fprintf(cmd.OutOrStdout(), "no wallets in %s; try: bitmind wallet create\n", o.wallet.path)

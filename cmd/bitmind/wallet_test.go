@@ -99,6 +99,11 @@ func TestWalletCreateListShow(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &list); err != nil || list.Path != dir || len(list.Wallets) != 1 || len(list.Wallets[0].Hotkeys) != 2 {
 		t.Errorf("list %s, %v", stdout, err)
 	}
+	t.Setenv("HOME", filepath.Dir(dir))
+	stdout, _ = bitmindOK(t, "", "wallet", "list", "--json", "--wallet.path", "~/"+filepath.Base(dir))
+	if err := json.Unmarshal([]byte(stdout), &list); err != nil || list.Path != dir || len(list.Wallets) != 1 {
+		t.Errorf("with ~ the list is %s, %v", stdout, err)
+	}
 	stdout, _ = bitmindOK(t, "", "wallet", "show", "--wallet.name", "me", "--wallet.hotkey", "miner2")
 	if !strings.Contains(stdout, created.Keys[0].Address) {
 		t.Errorf("show lacks the hotkey:\n%s", stdout)
@@ -289,7 +294,7 @@ func TestWalletEncrypted(t *testing.T) {
 	bitmindOK(t, "", "wallet", "verify", "x", "--address", aliceAddress, "--signature", strings.TrimSpace(signature))
 	t.Setenv(passwordEnv, "several bad words")
 	status, _, stderr = bitmind(t, "", "wallet", "sign", "--coldkey", "x")
-	if status != 1 || !strings.Contains(stderr, "wrong password") || strings.Contains(stderr, "bad words") {
+	if status != 1 || !strings.Contains(stderr, "wrong password, or the keyfile is damaged; try:") || strings.Contains(stderr, "bad words") {
 		t.Errorf("with a wrong password: status %d, %s", status, stderr)
 	}
 }

@@ -36,7 +36,7 @@ func (f messageFlags) read(cmd *cobra.Command, args []string) ([]byte, error) {
 	if f.file != "" {
 		file, err := os.Open(f.file)
 		if err != nil {
-			return nil, fmt.Errorf("reading the message: %w", err)
+			return nil, fmt.Errorf("reading the message: %w; try: another --file", err)
 		}
 		defer file.Close()
 		in, from = file, f.file
