@@ -271,7 +271,11 @@ func (m *Miner) forward(ctx context.Context, s *protocol.ImageSynapse, from syna
 	prediction, err := m.predict(ctx, *s)
 	if err != nil {
 		m.counts.failed.Add(1)
-		m.log.Warn("no prediction", "caller", from.Hotkey, "err", err)
+		level := slog.LevelWarn
+		if ctx.Err() != nil {
+			level = slog.LevelInfo // the caller has gone or this miner ends: nothing to repair
+		}
+		m.log.Log(ctx, level, "no prediction", "caller", from.Hotkey, "err", err)
 		return statusOf(err)
 	}
 	s.Prediction = prediction

@@ -51,7 +51,7 @@ func (r *reloader) first() (Detector, error) {
 	}
 	d, err := openAndProbe(r.open, r.path, r.log)
 	if err != nil {
-		return nil, fmt.Errorf("loading the model %s: %w", r.path, err)
+		return nil, fmt.Errorf("the miner's model: %w", err) // which names the path
 	}
 	r.tried = before
 	return d, nil
