@@ -62,7 +62,7 @@ func TestEndToEndBetterMinerEarnsMore(t *testing.T) {
 	}
 	real, synthetic := imageFolders(t)
 	dir := t.TempDir()
-	const steps = 300
+	const steps = 400
 	stdout, _ := bitmindOK(t, "", localnetArgs(dir, "--steps", fmt.Sprint(steps), "--real", real, "--synthetic", synthetic, "--json")...)
 	s := parseSnapshot(t, stdout)
 
