@@ -128,7 +128,8 @@ func Compute(labels []int, scores []float64) (Metrics, error) {
 		m.ROCAUC, m.AveragePrecision = ranking(labels, scores)
 		m.MCC = 0
 		if d := math.Sqrt(tp+fp) * math.Sqrt(tp+fn) * math.Sqrt(tn+fp) * math.Sqrt(tn+fn); d > 0 {
-			m.MCC = Value((tp*tn - fp*fn) / d)
+			// Rounding of the square roots may carry it past its bounds.
+			m.MCC = Value(min(max((tp*tn-fp*fn)/d, -1), 1))
 		}
 	}
 	return m, nil
