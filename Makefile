@@ -9,7 +9,7 @@ FUZZTIME  ?= 5s
 ARGS      ?=
 PACKAGES  ?= ./...
 
-.PHONY: help run test deps build lint tidy race fuzz e2e bench clean
+.PHONY: help run test deps build lint race fuzz e2e bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
