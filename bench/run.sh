@@ -7,7 +7,7 @@
 #   bench/run.sh [quick] PART... only these: npr first axon challenge chain
 #
 # Every measurement is kept in dist/bench.json. docs/benchmarks.md says what the
-# figures mean. The peers are installed once by bench/setup.sh; one that cannot
+# figures mean. The peers are installed once by scripts/python.sh; one that cannot
 # be installed is left out.
 set -euo pipefail
 export LC_ALL=C # EPOCHREALTIME with a point
@@ -35,7 +35,7 @@ loud() { printf '\n*** %s ***\n\n' "$*" >&2; }
 
 # peer NAME prints the python of a peer, nothing where there is none.
 peer() {
-  bench/setup.sh "$1" || loud "the peer $1 cannot be installed: its figures are left out"
+  scripts/python.sh "$1" || loud "the peer $1 cannot be installed: its figures are left out"
 }
 
 # measure SERIES COMMAND... adds the figures that the command prints to a series,
@@ -133,7 +133,7 @@ prepare_first() {
   timed "$work/bitmind" predict samples/real/gcompris-monuments/ajanta-cave.jpg >/dev/null # into the page cache
 }
 prepare_axon() {
-  bittensor="$(peer bittensor)" our_port=19101 peer_port=19102
+  bittensor="$(peer sdk-10.5.0)" our_port=19101 peer_port=19102
   go build -o "$work/axonload" ./bench/axonload
   "$work/axonload" -mode axon -addr "127.0.0.1:$our_port" & pids+=($!)
   "$work/axonload" -mode axons -axons 256 >"$work/targets.json" & pids+=($!)
