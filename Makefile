@@ -9,7 +9,7 @@ FUZZTIME  ?= 5s
 ARGS      ?=
 PACKAGES  ?= ./...
 
-.PHONY: help run test deps build lint race fuzz e2e bench clean
+.PHONY: help run test deps build lint race fuzz e2e interop bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ fuzz: deps ## fuzz every decoder for FUZZTIME each
 
 e2e: deps ## run the program end to end: chain, miners, validator, weights, incentives
 	$(GO) test -count=1 -timeout 15m -run 'EndToEnd' -v ./cmd/bitmind
+
+interop: deps ## run the Python SDK and btcli, unchanged, against the chain and the neurons
+	@interop/run.sh
 
 bench: deps ## run the benchmarks, with the Python peers where they can be installed
 	@bench/run.sh
