@@ -154,6 +154,21 @@ func (c *Client) head(ctx context.Context) (uint64, substrate.Hash, error) {
 	return uint64(h.Number), hash, nil
 }
 
+// blockAt returns a block by number, the newest for 0.
+func (c *Client) blockAt(ctx context.Context, number uint64) (uint64, substrate.Hash, error) {
+	if number == 0 {
+		return c.head(ctx)
+	}
+	hash, ok, err := c.chain.BlockHash(ctx, number)
+	if err == nil && !ok {
+		err = errors.New("the chain has no such block")
+	}
+	if err != nil {
+		return 0, substrate.Hash{}, fmt.Errorf("reading block %d: %w", number, err)
+	}
+	return number, hash, nil
+}
+
 // Balance returns an account's free balance in rao.
 func (c *Client) Balance(ctx context.Context, id ss58.AccountID) (uint64, error) {
 	var account struct{ Data struct{ Free uint64 } }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"net/netip"
 	"strings"
@@ -199,6 +200,14 @@ func neuronLife(t *testing.T, spec uint32) {
 		if diff := cmp.Diff(ways[0].Neurons, other.Neurons, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 			t.Errorf("%s and %s differ:\n%s", ways[0].Source, other.Source, diff)
 		}
+	}
+	full, err := c.MetagraphWith(ctx, 1, subtensor.MetagraphOptions{Full: true})
+	if err != nil || !cmp.Equal(full.Neurons[1].Weights, w) || len(full.Neurons[1].Bonds) == 0 || full.Subnet.LastStep == 0 {
+		t.Fatalf("full metagraph %+v, %v", full, err)
+	}
+	again, err := c.MetagraphWith(ctx, 1, subtensor.MetagraphOptions{Full: true, Block: full.Block})
+	if diff := cmp.Diff(full, again, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b *big.Int) bool { return a.Cmp(b) == 0 })); err != nil || diff != "" {
+		t.Errorf("the same block reads differently: %v\n%s", err, diff)
 	}
 	h, err := c.Hyperparameters(ctx, 1)
 	if err != nil {

@@ -18,6 +18,9 @@ type Metagraph struct {
 	Neurons []Neuron // Neurons[i].UID == i
 	// Source says how it was read: "get_metagraph", "get_neurons_lite" or "storage".
 	Source string
+	// Subnet is what is known of the subnet as a whole; nil where Source is not
+	// "get_metagraph".
+	Subnet *Subnet
 }
 
 // Neuron is one member of a subnet.
@@ -30,6 +33,9 @@ type Neuron struct {
 	Axon            AxonInfo
 	// Stake in rao: alpha of the subnet and weighted TAO together.
 	Stake uint64
+	// AlphaStake is the part in alpha; TAOStake is what it has in TAO (subnet 0),
+	// before that is weighted. Before dTAO both are Stake.
+	AlphaStake, TAOStake uint64
 	// Emission in rao per tempo.
 	Emission uint64
 	// Shares from 0 to 1, in steps of 1/65535.
@@ -37,6 +43,12 @@ type Neuron struct {
 	// LastUpdate is the block at which it last set weights.
 	LastUpdate   uint64
 	RegisteredAt uint64
+	// PruningScore is its rank among those that a newcomer may replace, from 0 (the
+	// first to go) to 1.
+	PruningScore float64
+	// Weights and Bonds are its rows, as the chain keeps them; read only with
+	// MetagraphOptions.Full.
+	Weights, Bonds []Weight
 }
 
 // AxonInfo is where a neuron serves, as it told the chain.
@@ -88,10 +100,24 @@ func (w axonWire) info() AxonInfo {
 // share turns the chain's 65535ths into a number from 0 to 1.
 func share(v uint16) float64 { return float64(v) / 65535 }
 
+// MetagraphOptions say what of a metagraph to read.
+type MetagraphOptions struct {
+	// Block is the block to read at; 0 is the newest. A node forgets the state of old
+	// blocks, a few hundred back unless it is an archive.
+	Block uint64
+	// Full adds every neuron's weights and bonds, and the subnet's mechanisms.
+	Full bool
+}
+
 // Metagraph reads a subnet at the newest block: through the runtime API that gives all of
 // it where the chain has one, else the one that lists neurons, else from storage.
 func (c *Client) Metagraph(ctx context.Context, netuid uint16) (*Metagraph, error) {
-	number, at, err := c.head(ctx)
+	return c.MetagraphWith(ctx, netuid, MetagraphOptions{})
+}
+
+// MetagraphWith is Metagraph at another block or with more of it.
+func (c *Client) MetagraphWith(ctx context.Context, netuid uint16, opts MetagraphOptions) (*Metagraph, error) {
+	number, at, err := c.blockAt(ctx, opts.Block)
 	if err != nil {
 		return nil, fmt.Errorf("metagraph of subnet %d: %w", netuid, err)
 	}
@@ -108,11 +134,48 @@ func (c *Client) Metagraph(ctx context.Context, netuid uint16) (*Metagraph, erro
 	default:
 		m, err = c.metagraphStorage(ctx, rt, at, netuid)
 	}
+	if err == nil && opts.Full {
+		err = c.readRows(ctx, at, netuid, m.Neurons)
+	}
+	if err == nil && opts.Full && m.Subnet != nil {
+		err = c.readMechanisms(ctx, rt, at, netuid, m.Subnet)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("metagraph of subnet %d: %w", netuid, err)
 	}
 	m.Netuid, m.Block = netuid, number
 	return m, nil
+}
+
+// readRows adds the weights and bonds of every neuron.
+func (c *Client) readRows(ctx context.Context, at substrate.Hash, netuid uint16, neurons []Neuron) error {
+	keys := make([][]any, len(neurons))
+	for uid := range keys {
+		keys[uid] = []any{netuid, uint16(uid)}
+	}
+	weights, err := many[[]Weight](ctx, c, at, "Weights", keys)
+	if err != nil {
+		return err
+	}
+	bonds, err := many[[]Weight](ctx, c, at, "Bonds", keys)
+	if err != nil {
+		return err
+	}
+	for uid := range neurons {
+		neurons[uid].Weights, neurons[uid].Bonds = weights[uid], bonds[uid]
+	}
+	return nil
+}
+
+// readMechanisms adds what a subnet's mechanisms are.
+func (c *Client) readMechanisms(ctx context.Context, rt *substrate.Runtime, at substrate.Hash, netuid uint16, s *Subnet) error {
+	if !rt.HasStorage(pallet, "MechanismCountCurrent") {
+		return nil
+	}
+	if err := c.chain.Query(ctx, &at, &s.MechanismCount, pallet, "MechanismCountCurrent", netuid); err != nil {
+		return err
+	}
+	return c.chain.Query(ctx, &at, &s.EmissionSplit, pallet, "MechanismEmissionSplit", netuid)
 }
 
 // returnsRecord reports whether a runtime API is there and returns a typed value: older
@@ -142,10 +205,16 @@ func (c *Client) metagraphWhole(ctx context.Context, at substrate.Hash, netuid u
 		LastUpdate, Emission    []uint64
 		Dividends, Incentives   []uint16
 		Consensus, Trust, Rank  []uint16
+		PruningScore            []uint16
 		BlockAtRegistration     []uint64
+		AlphaStake, TAOStake    []uint64
 		TotalStake              []uint64
 	}
 	if err := substrate.Assign(v, &w); err != nil {
+		return nil, err
+	}
+	subnet, err := newSubnet(v)
+	if err != nil {
 		return nil, err
 	}
 	// The one property that this API leaves out.
@@ -153,15 +222,16 @@ func (c *Client) metagraphWhole(ctx context.Context, at substrate.Hash, netuid u
 	if err != nil {
 		return nil, err
 	}
-	m := &Metagraph{Source: "get_metagraph", Neurons: make([]Neuron, len(w.Hotkeys))}
+	m := &Metagraph{Source: "get_metagraph", Subnet: subnet, Neurons: make([]Neuron, len(w.Hotkeys))}
 	for i := range m.Neurons {
 		m.Neurons[i] = Neuron{
 			UID: uint16(i), Hotkey: w.Hotkeys[i], Coldkey: pick(w.Coldkeys, i),
 			Active: pick(w.Active, i), ValidatorPermit: pick(w.ValidatorPermit, i), Axon: pick(w.Axons, i).info(),
-			Stake: pick(w.TotalStake, i), Emission: pick(w.Emission, i),
+			Stake: pick(w.TotalStake, i), AlphaStake: pick(w.AlphaStake, i), TAOStake: pick(w.TAOStake, i), Emission: pick(w.Emission, i),
 			Rank: share(pick(w.Rank, i)), Trust: share(pick(w.Trust, i)), ValidatorTrust: share(pick(validatorTrust, i)),
 			Consensus: share(pick(w.Consensus, i)), Incentive: share(pick(w.Incentives, i)), Dividends: share(pick(w.Dividends, i)),
 			LastUpdate: pick(w.LastUpdate, i), RegisteredAt: pick(w.BlockAtRegistration, i),
+			PruningScore: share(pick(w.PruningScore, i)),
 		}
 	}
 	return m, nil
@@ -200,6 +270,7 @@ func (c *Client) metagraphNeurons(ctx context.Context, rt *substrate.Runtime, at
 		Active, ValidatorPermit                                      bool
 		AxonInfo                                                     axonWire
 		Rank, Trust, ValidatorTrust, Consensus, Incentive, Dividends uint16
+		PruningScore                                                 uint16
 		Emission, LastUpdate                                         uint64
 	}
 	if err := substrate.Assign(v, &list); err != nil {
@@ -227,10 +298,10 @@ func (c *Client) metagraphNeurons(ctx context.Context, rt *substrate.Runtime, at
 	for i, w := range list {
 		n := Neuron{
 			UID: w.UID, Hotkey: w.Hotkey, Coldkey: w.Coldkey, Active: w.Active, ValidatorPermit: w.ValidatorPermit,
-			Axon: w.AxonInfo.info(), Stake: stakes[i], Emission: w.Emission,
+			Axon: w.AxonInfo.info(), Stake: stakes[i].total, AlphaStake: stakes[i].alpha, TAOStake: stakes[i].tao, Emission: w.Emission,
 			Rank: share(w.Rank), Trust: share(w.Trust), ValidatorTrust: share(w.ValidatorTrust),
 			Consensus: share(w.Consensus), Incentive: share(w.Incentive), Dividends: share(w.Dividends),
-			LastUpdate: w.LastUpdate, RegisteredAt: registered[i],
+			LastUpdate: w.LastUpdate, RegisteredAt: registered[i], PruningScore: share(w.PruningScore),
 		}
 		m.Neurons = append(m.Neurons, n)
 	}
@@ -315,7 +386,7 @@ func (c *Client) metagraphStorage(ctx context.Context, rt *substrate.Runtime, at
 		}
 	}
 	shares := map[string][]uint16{}
-	for _, item := range []string{"Rank", "Trust", "ValidatorTrust", "Consensus", "Incentive", "Dividends"} {
+	for _, item := range []string{"Rank", "Trust", "ValidatorTrust", "Consensus", "Incentive", "Dividends", "PruningScores"} {
 		if shares[item], err = c.vector(ctx, at, item, netuid); err != nil {
 			return nil, err
 		}
@@ -325,24 +396,32 @@ func (c *Client) metagraphStorage(ctx context.Context, rt *substrate.Runtime, at
 		of := func(item string) float64 { return share(pick(shares[item], i)) }
 		m.Neurons[i] = Neuron{
 			UID: uint16(i), Hotkey: hotkeys[i], Coldkey: coldkeys[i], Active: pick(flags[0], i), ValidatorPermit: pick(flags[1], i),
-			Axon: axons[i].info(), Stake: stakes[i], Emission: pick(counts[0], i), LastUpdate: pick(counts[1], i),
+			Axon: axons[i].info(), Stake: stakes[i].total, AlphaStake: stakes[i].alpha, TAOStake: stakes[i].tao, Emission: pick(counts[0], i), LastUpdate: pick(counts[1], i),
 			Rank: of("Rank"), Trust: of("Trust"), ValidatorTrust: of("ValidatorTrust"), Consensus: of("Consensus"),
-			Incentive: of("Incentive"), Dividends: of("Dividends"), RegisteredAt: registered[i],
+			Incentive: of("Incentive"), Dividends: of("Dividends"), RegisteredAt: registered[i], PruningScore: of("PruningScores"),
 		}
 	}
 	return m, nil
 }
 
+// staked is what a hotkey has at stake, in rao.
+type staked struct{ total, alpha, tao uint64 }
+
 // stakes reads what each hotkey has at stake in a subnet. Before dTAO a hotkey had one
 // stake for all subnets; since then it has alpha per subnet, and its TAO (subnet 0)
 // counts with the weight TaoWeight / 2^64.
-func (c *Client) stakes(ctx context.Context, rt *substrate.Runtime, at substrate.Hash, netuid uint16, hotkeys []ss58.AccountID) ([]uint64, error) {
+func (c *Client) stakes(ctx context.Context, rt *substrate.Runtime, at substrate.Hash, netuid uint16, hotkeys []ss58.AccountID) ([]staked, error) {
 	keys, root := make([][]any, len(hotkeys)), make([][]any, len(hotkeys))
+	out := make([]staked, len(hotkeys))
 	if !rt.HasStorage(pallet, "TotalHotkeyAlpha") {
 		for i, id := range hotkeys {
 			keys[i] = []any{id}
 		}
-		return many[uint64](ctx, c, at, "TotalHotkeyStake", keys)
+		stake, err := many[uint64](ctx, c, at, "TotalHotkeyStake", keys)
+		for i, rao := range stake {
+			out[i] = staked{rao, rao, rao}
+		}
+		return out, err
 	}
 	for i, id := range hotkeys {
 		keys[i], root[i] = []any{id, netuid}, []any{id, uint16(0)}
@@ -359,9 +438,9 @@ func (c *Client) stakes(ctx context.Context, rt *substrate.Runtime, at substrate
 	if err := c.chain.Query(ctx, &at, &weight, pallet, "TaoWeight"); err != nil {
 		return nil, err
 	}
-	for i := range alpha {
+	for i := range out {
 		w := new(big.Int).Mul(new(big.Int).SetUint64(tao[i]), new(big.Int).SetUint64(weight))
-		alpha[i] += w.Rsh(w, 64).Uint64()
+		out[i] = staked{alpha[i] + w.Rsh(w, 64).Uint64(), alpha[i], tao[i]}
 	}
-	return alpha, nil
+	return out, nil
 }

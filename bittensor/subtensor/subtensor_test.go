@@ -104,7 +104,7 @@ func TestMetagraphGolden(t *testing.T) {
 			want := subtensor.Neuron{
 				UID: 1, Hotkey: account(t, bob), Coldkey: account(t, alice), Active: true, ValidatorPermit: true,
 				Axon:  subtensor.AxonInfo{Port: 8091, Version: 9008003, Protocol: 4, Block: 55},
-				Stake: 90136868756, LastUpdate: 66, RegisteredAt: 14,
+				Stake: 90136868756, AlphaStake: 89610099013, TAOStake: 10000000000, LastUpdate: 66, RegisteredAt: 14, PruningScore: 1,
 			}
 			if diff := cmp.Diff(want, n, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 				t.Errorf("uid 1 (-want +got):\n%s", diff)

@@ -42,6 +42,17 @@ func TestMetagraphCommand(t *testing.T) {
 	if n := report.Neurons[3]; n.Axon != "[2001:db8::1]:9000" || !n.Serving {
 		t.Errorf("uid 3: %+v", n)
 	}
+	if s := report.Subnet; s == nil || s.Name != "omron" || s.Symbol != "β" || s.Tempo != 10 || s.LastStep != 73 || s.OwnerHotkey != aliceAddress ||
+		s.Pool.AlphaIn != 910005326091 || s.Pool.SubnetVolume.Int64() != 101605059626 || s.Rules.AdjustmentAlpha != 17893341751498265066 ||
+		s.Rules.BondsMovingAvg != 900000 || !s.Rules.PoWRegistrationAllowed || s.MechanismCount != nil || s.MaxUIDs != 256 {
+		t.Errorf("subnet: %+v", s)
+	}
+	if n := report.Neurons[2]; n.AxonInfo != (axonJSON{IP: "10.1.2.3", Port: 8091, IPType: 4, Version: 9008003, Protocol: 4, Block: 17}) || n.Weights != nil {
+		t.Errorf("uid 2: %+v", n)
+	}
+	if status, _, stderr := bitmind(t, "", "metagraph", "--full", "--subtensor.network", url); status != 2 || !strings.Contains(stderr, "; try: --json --full") {
+		t.Errorf("--full without --json: status %d: %s", status, stderr)
+	}
 	stdout, _ = bitmindOK(t, "", "metagraph", "--netuid", "2", "--subtensor.network", url)
 	if !regexp.MustCompile(`(?m)^\s+1\s+`+bobAddress+`\s+90\.14\s.*\syes\s+16\s+-`).MatchString(stdout) || !strings.Contains(stdout, "subnet 2 at block 82: 5 neurons") {
 		t.Errorf("table:\n%s", stdout)
@@ -211,12 +222,15 @@ func TestRegisterAndStakeOnADevelopmentChain(t *testing.T) {
 			t.Errorf("%v paid by //Alice is not for the wallet's hotkey: %s", command, stdout)
 		}
 	}
-	stdout, _ = bitmindOK(t, "", append([]string{"metagraph", "--json"}, on...)...)
+	stdout, _ = bitmindOK(t, "", append([]string{"metagraph", "--json", "--full"}, on...)...)
 	var m metagraphReport
 	if err := json.Unmarshal([]byte(stdout), &m); err != nil {
 		t.Fatal(err)
 	}
-	if len(m.Neurons) != 3 || m.Neurons[1].Hotkey != registered.Hotkey || m.Neurons[1].StakeRao == 0 {
+	if len(m.Neurons) != 3 || m.Neurons[1].Hotkey != registered.Hotkey || m.Neurons[1].StakeRao == 0 || m.Neurons[1].AlphaStakeRao == 0 {
 		t.Errorf("%+v", m)
+	}
+	if m.Neurons[1].Weights == nil || m.Subnet.MechanismCount == nil || *m.Subnet.MechanismCount != 1 {
+		t.Errorf("--full adds no rows: %+v", m)
 	}
 }

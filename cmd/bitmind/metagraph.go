@@ -13,8 +13,9 @@ import (
 )
 
 type metagraphOptions struct {
-	network networkFlags
-	json    bool
+	network    networkFlags
+	block      uint64
+	json, full bool
 }
 
 func newMetagraphCmd() *cobra.Command {
@@ -24,70 +25,42 @@ func newMetagraphCmd() *cobra.Command {
 		Short: "List a subnet's neurons: stake, incentive, trust, address",
 		Long: `List a subnet's neurons as the chain has them at its newest block.
 
+The JSON holds everything that the chain's metagraph has: amounts in rao, shares
+from 0 to 1, and the subnet's rules, pool and emissions as the chain's own numbers.
+With --full it adds each neuron's rows of weights and bonds, [uid, value] with
+values of 65535, and the subnet's mechanisms.
+
 Exit status: 0 done, 1 failed, 2 wrong usage.`,
 		Example: `  bitmind metagraph --netuid 34
-  bitmind metagraph --netuid 1 --subtensor.network local --json`,
+  bitmind metagraph --netuid 1 --subtensor.network local --json
+  bitmind metagraph --netuid 1 --subtensor.network local --block 120 --json --full`,
 		Args: positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return opts.run(cmd) },
 	}
 	opts.network.addTo(cmd)
+	cmd.Flags().Uint64Var(&opts.block, "block", 0, "block to read at, which the node must still know; 0: the newest")
 	cmd.Flags().BoolVar(&opts.json, "json", false, "print one JSON document")
+	cmd.Flags().BoolVar(&opts.full, "full", false, "add weights, bonds and mechanisms to the JSON")
 	return cmd
 }
 
-type neuronJSON struct {
-	UID             uint16  `json:"uid"`
-	Hotkey          string  `json:"hotkey"`
-	Coldkey         string  `json:"coldkey"`
-	Active          bool    `json:"active"`
-	ValidatorPermit bool    `json:"validator_permit"`
-	StakeRao        uint64  `json:"stake_rao"`
-	EmissionRao     uint64  `json:"emission_rao"`
-	Rank            float64 `json:"rank"`
-	Trust           float64 `json:"trust"`
-	ValidatorTrust  float64 `json:"validator_trust"`
-	Consensus       float64 `json:"consensus"`
-	Incentive       float64 `json:"incentive"`
-	Dividends       float64 `json:"dividends"`
-	LastUpdate      uint64  `json:"last_update"`
-	RegisteredAt    uint64  `json:"registered_at"`
-	Serving         bool    `json:"serving"`
-	Axon            string  `json:"axon,omitempty"`
-}
-
-type metagraphReport struct {
-	Netuid  uint16       `json:"netuid"`
-	Block   uint64       `json:"block"`
-	Source  string       `json:"source"`
-	Neurons []neuronJSON `json:"neurons"`
-}
-
 func (o metagraphOptions) run(cmd *cobra.Command) error {
+	if o.full && !o.json {
+		return usagef("--full is for --json: the table has no room for rows; try: --json --full")
+	}
 	c, err := o.network.dial(cmd)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	m, err := c.Metagraph(cmd.Context(), o.network.netuid)
+	m, err := c.MetagraphWith(cmd.Context(), o.network.netuid, subtensor.MetagraphOptions{Block: o.block, Full: o.full})
 	if errors.Is(err, subtensor.ErrNoSubnet) {
 		return fmt.Errorf("%w; try: --netuid 34 on finney, 168 on test, 1 on a localnet", err)
 	}
 	if err != nil {
 		return err
 	}
-	report := metagraphReport{Netuid: m.Netuid, Block: m.Block, Source: m.Source, Neurons: []neuronJSON{}}
-	for _, n := range m.Neurons {
-		j := neuronJSON{
-			UID: n.UID, Hotkey: n.Hotkey.String(), Coldkey: n.Coldkey.String(), Active: n.Active, ValidatorPermit: n.ValidatorPermit,
-			StakeRao: n.Stake, EmissionRao: n.Emission, Rank: n.Rank, Trust: n.Trust, ValidatorTrust: n.ValidatorTrust,
-			Consensus: n.Consensus, Incentive: n.Incentive, Dividends: n.Dividends,
-			LastUpdate: n.LastUpdate, RegisteredAt: n.RegisteredAt, Serving: n.Axon.Serving(),
-		}
-		if j.Serving {
-			j.Axon = n.Axon.Addr()
-		}
-		report.Neurons = append(report.Neurons, j)
-	}
+	report := newMetagraphReport(m, o.full)
 	if o.json {
 		return printJSON(cmd.OutOrStdout(), report)
 	}
