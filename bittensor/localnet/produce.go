@@ -53,6 +53,7 @@ func (c *Chain) build() (*block, []outcome, changes, error) {
 	parent := c.recent.head()
 	e := newEnv(c.rt, c.st, parent.number+1)
 	e.initialize(parent.id)
+	e.noteUpgrade()
 	if err := e.blockStep(); err != nil {
 		return nil, nil, nil, err
 	}

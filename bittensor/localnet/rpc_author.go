@@ -58,7 +58,7 @@ func (r *rpcCall) queryInfo(p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := r.chain.rt.decode(raw)
+	t, err := r.chain.current().decode(raw)
 	if err != nil {
 		return nil, poolError(&badFormatError{err})
 	}
@@ -78,7 +78,7 @@ func (r *rpcCall) queryFeeDetails(p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := r.chain.rt.decode(raw)
+	t, err := r.chain.current().decode(raw)
 	if err != nil {
 		return nil, poolError(&badFormatError{err})
 	}

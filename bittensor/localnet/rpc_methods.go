@@ -149,10 +149,10 @@ func (r *rpcCall) at(p params, i int, f func(b *block, s *storage) error) error 
 }
 
 func (r *rpcCall) getMetadata(params) (any, error) {
-	return substrate.Hex(r.chain.rt.metadataV14), nil
+	return substrate.Hex(r.chain.current().metadataV14), nil
 }
 
-func (r *rpcCall) getRuntimeVersion(params) (any, error) { return r.chain.rt.versionJSON(), nil }
+func (r *rpcCall) getRuntimeVersion(params) (any, error) { return r.chain.current().versionJSON(), nil }
 
 func (r *rpcCall) syncState(params) (any, error) {
 	n := r.chain.BlockNumber()

@@ -60,8 +60,7 @@ func (r *rpcCall) subscribeVersion(params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The version never changes while the chain runs.
-	s.push(r.chain.rt.versionJSON(), false)
+	s.push(r.chain.current().versionJSON(), false)
 	return s.id, nil
 }
 

@@ -8,7 +8,7 @@ import (
 // submit puts an extrinsic into the pool. The watcher, if any, hears of its
 // progress, beginning with ready or future.
 func (c *Chain) submit(raw []byte, w *watcher) (substrate.Hash, error) {
-	t, err := c.rt.decode(raw)
+	t, err := c.current().decode(raw)
 	if err != nil {
 		return substrate.Hash{}, &badFormatError{err}
 	}
