@@ -20,7 +20,7 @@ func FuzzMetadata(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, v := range []int{14, 15} {
+	for _, v := range []int{14, 15, 16} {
 		b, err := m.Encode(v)
 		if err != nil {
 			f.Fatal(err)

@@ -24,6 +24,12 @@ type Metadata struct {
 	// be nil.
 	OuterCall, OuterEvent TypeID
 	OuterError            *TypeID
+	// Custom are values that a runtime's author added; V14 has none.
+	Custom []CustomValue
+
+	// fromV16 is set on metadata read from V16, which lacks what older versions
+	// need to be written.
+	fromV16 bool
 }
 
 // Pallet is one module of a runtime. Calls, Events and Errors are nil when it has
@@ -40,6 +46,14 @@ type Pallet struct {
 	Errors        *TypeID
 	Constants     []Constant
 	Docs          []string
+
+	// What follows is in V16 only.
+
+	AssociatedTypes []AssociatedType
+	ViewFunctions   []ViewFunction
+	Deprecated      Deprecation
+	// The deprecated among the calls, events and errors, by their index.
+	DeprecatedCalls, DeprecatedEvents, DeprecatedErrors map[uint8]Deprecation
 }
 
 // Modifier says what an absent storage key means.
@@ -62,6 +76,8 @@ type StorageItem struct {
 	Value    TypeID
 	Default  []byte
 	Docs     []string
+	// Deprecated is in V16 only.
+	Deprecated Deprecation
 }
 
 // Constant is a value fixed in the runtime, SCALE-encoded.
@@ -70,16 +86,32 @@ type Constant struct {
 	Type  TypeID
 	Value []byte
 	Docs  []string
+	// Deprecated is in V16 only.
+	Deprecated Deprecation
 }
 
 // ExtrinsicInfo is how the runtime lays out extrinsics.
 type ExtrinsicInfo struct {
+	// Version is the format of signed extrinsics: 4 wherever the runtime takes it.
 	Version uint8
+	// Versions are all formats that the runtime takes (V16 only).
+	Versions []uint8
 	// Type is UncheckedExtrinsic (V14 only).
 	Type TypeID
-	// The parts of a signed extrinsic.
+	// The parts of a signed extrinsic. V16 does not tell Extra.
 	Address, Call, Signature, Extra TypeID
-	Extensions                      []SignedExtension
+	// Extensions are those of signed extrinsics of Version, in order.
+	Extensions []SignedExtension
+
+	// V16 lists every extension, and for each version of the set which of them
+	// belong to it.
+	allExtensions []SignedExtension
+	extensionSets []extensionSet
+}
+
+type extensionSet struct {
+	version uint8
+	members []uint32
 }
 
 // SignedExtension is one part of an extrinsic's extra data: Extra travels in the
@@ -95,6 +127,9 @@ type RuntimeAPI struct {
 	Name    string
 	Methods []RuntimeMethod
 	Docs    []string
+	// Version and Deprecated are in V16 only.
+	Version    uint32
+	Deprecated Deprecation
 }
 
 // RuntimeMethod is one function of a runtime API.
@@ -103,12 +138,50 @@ type RuntimeMethod struct {
 	Inputs []MethodInput
 	Output TypeID
 	Docs   []string
+	// Deprecated is in V16 only.
+	Deprecated Deprecation
 }
 
 // MethodInput is a parameter of a runtime API's function.
 type MethodInput struct {
 	Name string
 	Type TypeID
+}
+
+// CustomValue is a SCALE-encoded value under a name of the runtime author's.
+type CustomValue struct {
+	Name  string
+	Type  TypeID
+	Value []byte
+}
+
+// AssociatedType is a type that a pallet is configured with, such as "Balance".
+type AssociatedType struct {
+	Name string
+	Type TypeID
+	Docs []string
+}
+
+// ViewFunction is a read-only function of a pallet, called through the runtime API
+// RuntimeViewFunction by its ID.
+type ViewFunction struct {
+	ID         [32]byte
+	Name       string
+	Inputs     []MethodInput
+	Output     TypeID
+	Docs       []string
+	Deprecated Deprecation
+}
+
+// Deprecation says whether something is going to be removed. The zero value is
+// "no".
+type Deprecation struct {
+	Deprecated bool
+	// Note and Since are what the author says about it; both may be empty.
+	Note  string
+	Since *string
+
+	noted bool // the metadata holds a note, though it may be empty
 }
 
 // Type returns a type by its number.

@@ -9,7 +9,7 @@ import (
 
 const metadataMagic = 0x6174656d // "meta"
 
-// DecodeMetadata reads metadata of version 14 or 15 as state_getMetadata and
+// DecodeMetadata reads metadata of version 14, 15 or 16 as state_getMetadata and
 // Metadata_metadata_at_version answer it (beginning with "meta"). Every type
 // number in the result is inside the registry.
 func DecodeMetadata(data []byte) (*Metadata, error) {
@@ -25,21 +25,23 @@ func DecodeMetadata(data []byte) (*Metadata, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading metadata: %w", err)
 	}
-	if version != 14 && version != 15 {
-		return nil, fmt.Errorf("reading metadata: version %d; versions 14 and 15 are known", version)
+	if version < 14 || version > 16 {
+		return nil, fmt.Errorf("reading metadata: version %d; versions 14 to 16 are known", version)
 	}
 	r := metaReader{d: d}
 	m := &Metadata{}
 	r.types(m)
-	r.pallets(m, version)
-	r.extrinsic(m, version)
-	m.RuntimeType = r.typeID()
-	if version >= 15 {
-		r.apis(m)
-		m.OuterCall, m.OuterEvent = r.typeID(), r.typeID()
-		outerError := r.typeID()
-		m.OuterError = &outerError
-		r.custom()
+	if version == 16 {
+		r.v16(m)
+	} else {
+		r.pallets(m, version)
+		r.extrinsic(m, version)
+		m.RuntimeType = r.typeID()
+		if version == 15 {
+			r.apis(m)
+			r.outer(m)
+			r.custom(m)
+		}
 	}
 	if r.err == nil {
 		r.err = d.End()
@@ -303,13 +305,15 @@ func (r *metaReader) apis(m *Metadata) {
 	})
 }
 
-// custom skips the map of custom values: none is used here.
-func (r *metaReader) custom() {
-	list(r, 3, func() struct{} {
-		r.text()
-		r.typeID()
-		r.blob()
-		return struct{}{}
+func (r *metaReader) outer(m *Metadata) {
+	m.OuterCall, m.OuterEvent = r.typeID(), r.typeID()
+	outerError := r.typeID()
+	m.OuterError = &outerError
+}
+
+func (r *metaReader) custom(m *Metadata) {
+	m.Custom = list(r, 3, func() CustomValue {
+		return CustomValue{Name: r.text(), Type: r.typeID(), Value: r.blob()}
 	})
 }
 

@@ -6,11 +6,18 @@ import (
 	"github.com/maxmos001/bitmind-subnet/bittensor/scale"
 )
 
-// Encode writes the metadata in version 14 or 15, so that a chain can serve it to
-// any Substrate client. V14 leaves out the runtime APIs.
+// Encode writes the metadata in version 14, 15 or 16, so that a chain can serve it
+// to any Substrate client. V14 leaves out the runtime APIs; what was read from V16
+// can be written as V16 only, since it does not hold what the others need.
 func (m *Metadata) Encode(version int) ([]byte, error) {
-	if version != 14 && version != 15 {
-		return nil, fmt.Errorf("writing metadata: version %d; versions 14 and 15 are known", version)
+	if version < 14 || version > 16 {
+		return nil, fmt.Errorf("writing metadata: version %d; versions 14 to 16 are known", version)
+	}
+	if version != 16 && m.fromV16 {
+		return nil, fmt.Errorf("writing metadata V%d: it was read from V16, which lacks the types of the runtime and of the extrinsic's extra data", version)
+	}
+	if version > 14 && m.OuterError == nil {
+		return nil, fmt.Errorf("writing metadata V%d: the error enum over all pallets is not known", version)
 	}
 	w := metaWriter{}
 	e := &w.Encoder
@@ -21,21 +28,20 @@ func (m *Metadata) Encode(version int) ([]byte, error) {
 		e.Compact(uint64(i))
 		w.typ(&m.Types[i])
 	}
+	if version == 16 {
+		w.v16(m)
+		return e.Bytes(), nil
+	}
 	e.Compact(uint64(len(m.Pallets)))
 	for i := range m.Pallets {
 		w.pallet(&m.Pallets[i], version)
 	}
 	w.extrinsic(m, version)
 	w.typeID(m.RuntimeType)
-	if version >= 15 {
+	if version == 15 {
 		w.apis(m)
-		w.typeID(m.OuterCall)
-		w.typeID(m.OuterEvent)
-		if m.OuterError == nil {
-			return nil, fmt.Errorf("writing metadata V15: the error enum over all pallets is not known")
-		}
-		w.typeID(*m.OuterError)
-		e.Compact(0) // custom values
+		w.outer(m)
+		w.custom(m)
 	}
 	return e.Bytes(), nil
 }
@@ -120,20 +126,8 @@ func (w *metaWriter) pallet(p *Pallet, version int) {
 	if hasStorage {
 		w.Text(p.StoragePrefix)
 		w.Compact(uint64(len(p.Storage)))
-		for _, s := range p.Storage {
-			w.Text(s.Name)
-			w.Uint8(uint8(s.Modifier))
-			w.Bool(len(s.Hashers) > 0)
-			if len(s.Hashers) > 0 {
-				w.Compact(uint64(len(s.Hashers)))
-				for _, h := range s.Hashers {
-					w.Uint8(uint8(h))
-				}
-				w.typeID(s.Key)
-			}
-			w.typeID(s.Value)
-			w.Blob(s.Default)
-			w.texts(s.Docs)
+		for i := range p.Storage {
+			w.storageItem(&p.Storage[i])
 		}
 	}
 	w.optTypeID(p.Calls)
@@ -149,6 +143,37 @@ func (w *metaWriter) pallet(p *Pallet, version int) {
 	w.Uint8(p.Index)
 	if version >= 15 {
 		w.texts(p.Docs)
+	}
+}
+
+func (w *metaWriter) storageItem(s *StorageItem) {
+	w.Text(s.Name)
+	w.Uint8(uint8(s.Modifier))
+	w.Bool(len(s.Hashers) > 0)
+	if len(s.Hashers) > 0 {
+		w.Compact(uint64(len(s.Hashers)))
+		for _, h := range s.Hashers {
+			w.Uint8(uint8(h))
+		}
+		w.typeID(s.Key)
+	}
+	w.typeID(s.Value)
+	w.Blob(s.Default)
+	w.texts(s.Docs)
+}
+
+func (w *metaWriter) outer(m *Metadata) {
+	w.typeID(m.OuterCall)
+	w.typeID(m.OuterEvent)
+	w.typeID(*m.OuterError)
+}
+
+func (w *metaWriter) custom(m *Metadata) {
+	w.Compact(uint64(len(m.Custom)))
+	for _, c := range m.Custom {
+		w.Text(c.Name)
+		w.typeID(c.Type)
+		w.Blob(c.Value)
 	}
 }
 
