@@ -29,7 +29,7 @@ type Client struct {
 	// checkedGen is the connection on which the runtime was last confirmed.
 	checkedGen uint64
 
-	senders sync.Map // ss58.AccountID -> *sync.Mutex: one submission at a time per account
+	senders sync.Map // ss58.AccountID -> chan struct{}: one submission at a time per account
 }
 
 // Runtime is what a chain's extrinsics and storage depend on. It does not change; an
@@ -92,6 +92,17 @@ func (c *Client) currentRuntime(ctx context.Context, force bool) (*Runtime, erro
 		genesis = c.runtime.Genesis
 	} else if err := c.Read(ctx, &genesis, "chain_getBlockHash", 0); err != nil {
 		return nil, fmt.Errorf("reading the genesis hash: %w", err)
+	}
+	want := c.opts.Genesis
+	if want == nil && c.runtime != nil && len(c.opts.Fallbacks) > 0 {
+		want = &c.runtime.Genesis
+	}
+	if want != nil && genesis != *want {
+		err := &GenesisError{URL: c.URL(), Want: *want, Got: genesis}
+		if len(c.opts.Fallbacks) > 0 {
+			c.abandon(generation) // another endpoint may be the right one
+		}
+		return nil, err
 	}
 	c.checked, c.checkedGen = c.opts.Now(), generation
 	if old := c.runtime; old != nil && old.SpecVersion == version.SpecVersion && old.SpecName == version.SpecName && old.Genesis == genesis {

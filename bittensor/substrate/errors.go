@@ -34,6 +34,38 @@ func (e *DisconnectedError) Error() string {
 // Unwrap returns the connection's error.
 func (e *DisconnectedError) Unwrap() error { return e.Err }
 
+// NoAnswerError is what a call returns whose time ran out: the node said nothing, or there
+// was no connection (Sent is false then). It wraps context.DeadlineExceeded or
+// context.Canceled, whichever ended the call.
+type NoAnswerError struct {
+	Method string
+	// Sent tells whether the request may have reached the node.
+	Sent bool
+	Err  error
+}
+
+// Error says which call had no answer, and why.
+func (e *NoAnswerError) Error() string {
+	if e.Sent {
+		return fmt.Sprintf("%s: no answer from the chain: %v", e.Method, e.Err)
+	}
+	return fmt.Sprintf("%s: no connection to the chain: %v", e.Method, e.Err)
+}
+
+// Unwrap returns what ended the call.
+func (e *NoAnswerError) Unwrap() error { return e.Err }
+
+// GenesisError means that a connection leads to another chain than it should.
+type GenesisError struct {
+	URL       string
+	Want, Got Hash
+}
+
+// Error names both chains by their genesis.
+func (e *GenesisError) Error() string {
+	return fmt.Sprintf("%s is another chain: its genesis is %v, and not %v", e.URL, e.Got, e.Want)
+}
+
 // RPCError is a node's refusal.
 type RPCError struct {
 	Method  string          `json:"-"`
@@ -60,23 +92,48 @@ func (e *RPCError) DataText() string {
 	return string(e.Data)
 }
 
-// The node's error codes for transactions.
+// The node's error codes for transactions (crate sc-rpc-api, author).
 const (
+	CodeBadFormat          = 1001
+	CodeVerification       = 1002
 	CodeInvalidTransaction = 1010
 	CodeUnknownValidity    = 1011
 	CodeTemporarilyBanned  = 1012
 	CodeAlreadyImported    = 1013
 	CodeTooLowPriority     = 1014
+	CodeCycleDetected      = 1015
+	CodeImmediatelyDropped = 1016
 	CodeMethodNotFound     = -32601
 )
+
+// codeNames are the names of refusals that their code alone explains.
+var codeNames = map[int]string{
+	CodeBadFormat: "BadFormat", CodeVerification: "VerificationError", CodeUnknownValidity: "UnknownValidity",
+	CodeTemporarilyBanned: "TemporarilyBanned", CodeAlreadyImported: "AlreadyImported", CodeTooLowPriority: "TooLowPriority",
+	CodeCycleDetected: "CycleDetected", CodeImmediatelyDropped: "ImmediatelyDropped",
+}
+
+// ErrRateLimited is what errors.Is finds in a refusal by one of the chain's rate limits:
+// "SettingWeightsTooFast", "ServingRateLimitExceeded", "TxRateLimitExceeded", ... The same
+// may be sent again some blocks later.
+var ErrRateLimited = errors.New("the chain's rate limit")
+
+func rateLimit(name string) bool {
+	return strings.HasSuffix(name, "TooFast") || strings.Contains(name, "RateLimit")
+}
 
 // TransactionError means a node did not take an extrinsic into its pool.
 type TransactionError struct {
 	// Code is the node's error code, 1010 for an invalid transaction.
 	Code int
 	// Name is the reason: a runtime's own error by name where it is known
-	// ("BalanceTooLow"), else one of "Stale", "Future", "BadProof", "Payment",
-	// "AncientBirthBlock", "ExhaustsResources", "Custom(N)", or "".
+	// ("BalanceTooLow"), else one of "Call", "Payment", "Future", "Stale", "BadProof",
+	// "AncientBirthBlock", "ExhaustsResources", "BadSigner", "CannotLookup",
+	// "Custom(N)" of code 1010 and 1011; "BadFormat" (1001), "VerificationError"
+	// (1002), "UnknownValidity" (1011), "TemporarilyBanned" (1012), "AlreadyImported"
+	// (1013), "TooLowPriority" (1014), "CycleDetected" (1015), "ImmediatelyDropped"
+	// (1016); "Invalid", "Dropped" and "Usurped" where the pool let go of it later
+	// (code 0); or "".
 	Name string
 	// Text is what the node said.
 	Text string
@@ -88,6 +145,23 @@ func (e *TransactionError) Error() string {
 		return fmt.Sprintf("transaction refused: %s (%s)", e.Name, e.Text)
 	}
 	return fmt.Sprintf("transaction refused: %s", e.Text)
+}
+
+// Is makes errors.Is find ErrRateLimited.
+func (e *TransactionError) Is(target error) bool {
+	return target == ErrRateLimited && rateLimit(e.Name)
+}
+
+// Temporary reports whether the same call may succeed when it is signed and sent anew:
+// the nonce, the era or the runtime's version was out of date, or the pool had no room
+// for it. Client.Submit does that by itself, some times.
+func (e *TransactionError) Temporary() bool {
+	switch e.Name {
+	case "BadFormat", "VerificationError", "TemporarilyBanned", "TooLowPriority", "ImmediatelyDropped",
+		"Stale", "BadProof", "AncientBirthBlock", "ExhaustsResources", "Invalid", "Dropped", "Usurped":
+		return true
+	}
+	return false
 }
 
 // reasons are the texts of the node crate sc-rpc-api for invalid transactions.
@@ -128,6 +202,9 @@ func transactionError(err error, custom map[uint8]string) error {
 			break
 		}
 	}
+	if e.Name == "" {
+		e.Name = codeNames[e.Code]
+	}
 	return e
 }
 
@@ -152,6 +229,9 @@ func (e *DispatchError) Error() string {
 	}
 	return text
 }
+
+// Is makes errors.Is find ErrRateLimited.
+func (e *DispatchError) Is(target error) bool { return target == ErrRateLimited && rateLimit(e.Name) }
 
 // ErrorName is the name by which the chain refused an extrinsic, before a block
 // (TransactionError) or in it (DispatchError); "" for any other error.

@@ -119,9 +119,13 @@ func SigningPayload(call, extra, additional []byte) []byte {
 	return payload
 }
 
-// SignExtrinsic builds and signs an extrinsic of version 4 around an encoded call. The
-// result begins with its length, as author_submitExtrinsic wants it.
+// SignExtrinsic builds and signs an extrinsic of version 4 around an encoded call, which
+// must decode: nothing is signed that is no call. The result begins with its length, as
+// author_submitExtrinsic wants it. Client.Submit checks more; see SigningError.
 func (m *Metadata) SignExtrinsic(call []byte, signer Signer, p ExtrinsicParams) ([]byte, error) {
+	if _, err := m.DecodeCall(call); err != nil {
+		return nil, fmt.Errorf("refusing to sign what is no call: %w", err)
+	}
 	extra, additional, err := m.SignedParts(p)
 	if err != nil {
 		return nil, err

@@ -31,6 +31,21 @@ type Options struct {
 	ReadLimit int64
 	// CustomErrors names the runtime's own "Custom error: N" refusals.
 	CustomErrors map[uint8]string
+	// Fallbacks are other URLs of the same network, tried in turn when the first one
+	// cannot be reached or loses the connection. All must lead to the same genesis.
+	Fallbacks []string
+	// Genesis, unless nil, is the only chain that a Client works with; on another one
+	// everything fails with a GenesisError.
+	Genesis *Hash
+	// KnownCalls are the calls, by "Pallet.name", whose numbers and arguments are
+	// known apart from the chain's metadata: a Client signs them in these forms only.
+	KnownCalls map[string]KnownCall
+	// RetryPause is the first pause before an extrinsic is tried again, doubled each
+	// time up to twelvefold; default 1 s.
+	RetryPause time.Duration
+	// WatchSilence is how long the watch of an extrinsic may say nothing before the
+	// chain is asked what became of it; default 5 s.
+	WatchSilence time.Duration
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 }
@@ -49,6 +64,8 @@ func (o Options) withDefaults() Options {
 	def(&o.PingInterval, 15*time.Second)
 	def(&o.BackoffMin, 200*time.Millisecond)
 	def(&o.BackoffMax, 15*time.Second)
+	def(&o.RetryPause, time.Second)
+	def(&o.WatchSilence, 5*time.Second)
 	if o.ReadLimit <= 0 {
 		o.ReadLimit = 64 << 20
 	}
@@ -63,13 +80,14 @@ func (o Options) withDefaults() Options {
 // is down wait for it, as long as their time lasts; subscriptions continue. All methods
 // may be used from any goroutine.
 type RPC struct {
-	url    string
+	urls   []string // the first one given, then the fallbacks
 	opts   Options
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the connection's goroutine has ended
 
 	mu          sync.Mutex
 	conn        *websocket.Conn // nil while disconnected
+	endpoint    int             // index into urls: the current connection's, or the next to try
 	up          chan struct{}   // closed while connected
 	generation  uint64          // counts connections
 	lastErr     error           // why there is no connection
@@ -99,7 +117,7 @@ type answer struct {
 func DialRPC(ctx context.Context, url string, opts Options) (*RPC, error) {
 	opts = opts.withDefaults()
 	r := &RPC{
-		url: url, opts: opts, done: make(chan struct{}), up: make(chan struct{}),
+		urls: append([]string{url}, opts.Fallbacks...), opts: opts, done: make(chan struct{}), up: make(chan struct{}),
 		pending: map[uint64]*pendingCall{}, subs: map[*Subscription]struct{}{},
 		byServerID: map[string]*Subscription{}, early: map[string][]json.RawMessage{},
 	}
@@ -115,10 +133,40 @@ func DialRPC(ctx context.Context, url string, opts Options) (*RPC, error) {
 	return r, nil
 }
 
+// connect tries each URL once, beginning with the one whose turn it is.
 func (r *RPC) connect(ctx context.Context) (*websocket.Conn, error) {
+	var failed error
+	for range r.urls {
+		r.mu.Lock()
+		url := r.urls[r.endpoint]
+		r.mu.Unlock()
+		conn, err := r.dial(ctx, url)
+		if err == nil {
+			return conn, nil
+		}
+		if len(r.urls) > 1 {
+			err = fmt.Errorf("%s: %w", url, err)
+		}
+		failed = errors.Join(failed, err)
+		r.nextEndpoint()
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, failed
+}
+
+// nextEndpoint gives the turn to the next URL.
+func (r *RPC) nextEndpoint() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.endpoint = (r.endpoint + 1) % len(r.urls)
+}
+
+func (r *RPC) dial(ctx context.Context, url string) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.opts.DialTimeout)
 	defer cancel()
-	conn, resp, err := websocket.Dial(ctx, r.url, nil)
+	conn, resp, err := websocket.Dial(ctx, url, nil)
 	if resp != nil && resp.Body != nil {
 		_ = resp.Body.Close()
 	}
@@ -145,7 +193,8 @@ func (r *RPC) run(ctx context.Context, conn *websocket.Conn) {
 			if ctx.Err() != nil || r.Closed() { // the peer may answer Close's goodbye before ctx ends
 				return
 			}
-			r.opts.Logger.Warn("connection to the chain lost, reconnecting", "url", r.url, "error", err)
+			r.opts.Logger.Warn("connection to the chain lost, reconnecting", "url", r.URL(), "error", err)
+			r.nextEndpoint()
 			// A server that accepts and hangs up at once is no success.
 			if time.Since(began) > r.opts.BackoffMax {
 				pause.Reset()
@@ -162,7 +211,7 @@ func (r *RPC) run(ctx context.Context, conn *websocket.Conn) {
 			r.mu.Lock()
 			r.lastErr = err
 			r.mu.Unlock()
-			r.opts.Logger.Debug("connecting to the chain failed", "url", r.url, "error", err)
+			r.opts.Logger.Debug("connecting to the chain failed", "url", r.URL(), "error", err)
 			continue
 		}
 		conn = next
@@ -170,7 +219,7 @@ func (r *RPC) run(ctx context.Context, conn *websocket.Conn) {
 		r.reconnects++
 		r.mu.Unlock()
 		r.attach(conn)
-		r.opts.Logger.Info("connected to the chain again", "url", r.url)
+		r.opts.Logger.Info("connected to the chain again", "url", r.URL())
 	}
 }
 
@@ -363,7 +412,7 @@ func (r *RPC) request(ctx context.Context, sub *Subscription, method string, par
 		return a.result, a.err
 	case <-ctx.Done():
 		r.forget(id)
-		return nil, fmt.Errorf("%s: no answer from the chain: %w", method, context.Cause(ctx))
+		return nil, &NoAnswerError{Method: method, Sent: true, Err: context.Cause(ctx)}
 	}
 }
 
@@ -390,10 +439,7 @@ func (r *RPC) connection(ctx context.Context, method string) (*websocket.Conn, e
 		case <-r.done:
 			return nil, fmt.Errorf("%s: %w", method, ErrClosed)
 		case <-ctx.Done():
-			if lastErr != nil {
-				return nil, fmt.Errorf("%s: no connection to the chain (%w): %w", method, lastErr, ctx.Err())
-			}
-			return nil, fmt.Errorf("%s: no connection to the chain: %w", method, ctx.Err())
+			return nil, &NoAnswerError{Method: method, Err: errors.Join(lastErr, context.Cause(ctx))}
 		}
 	}
 }
@@ -414,8 +460,25 @@ func (r *RPC) Stats() RPCStats {
 	return RPCStats{r.conn != nil, r.reconnects, len(r.pending), len(r.subs), r.droppedHead}
 }
 
-// URL is the address that the client connects to.
-func (r *RPC) URL() string { return r.url }
+// URL is the address that the client is connected to, or tries next.
+func (r *RPC) URL() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.urls[r.endpoint]
+}
+
+// abandon drops a connection that is of no use, so that the next is tried.
+func (r *RPC) abandon(generation uint64) {
+	r.mu.Lock()
+	conn := r.conn
+	if r.generation != generation {
+		conn = nil
+	}
+	r.mu.Unlock()
+	if conn != nil {
+		_ = conn.CloseNow()
+	}
+}
 
 // Close ends the connection, fails calls in flight and ends all subscriptions. It
 // returns when its goroutines have ended.

@@ -133,13 +133,7 @@ func (s *Subscription) renew(generation uint64) {
 		return
 	}
 	// No answer: the connection is of no use to this subscription.
-	s.rpc.mu.Lock()
-	conn := s.rpc.conn
-	current := s.rpc.generation == generation
-	s.rpc.mu.Unlock()
-	if current && conn != nil {
-		_ = conn.CloseNow()
-	}
+	s.rpc.abandon(generation)
 }
 
 // Err says why C was closed: nil after Close.

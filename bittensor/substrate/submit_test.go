@@ -55,9 +55,19 @@ func newNode(t *testing.T, s *substratetest.Server) *node {
 	s.Handle("state_getStorage", func(p []json.RawMessage) (any, error) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		return substrate.Hex(n.events[n.number(p[1])]), nil
+		if len(p) > 1 {
+			return substrate.Hex(n.events[n.number(p[1])]), nil
+		}
+		account, err := n.meta.EncodeStorage("System", "Account", map[string]any{
+			"nonce": 4 + len(n.seen), "consumers": 0, "providers": 1, "sufficients": 0,
+			"data": map[string]any{"free": 1, "reserved": 0, "frozen": 0, "flags": 0}})
+		return substrate.Hex(account), err
 	})
-	s.Answer("system_accountNextIndex", 4)
+	s.Handle("system_accountNextIndex", func([]json.RawMessage) (any, error) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return 4 + len(n.seen), nil
+	})
 	s.Answer("author_unwatchExtrinsic", true)
 	s.Handle("author_submitAndWatchExtrinsic", func(p []json.RawMessage) (any, error) {
 		if n.mode == "drop" {
