@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/maxmos001/bitmind-subnet/bittensor/btauth"
 	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
 )
 
@@ -40,7 +41,7 @@ type AxonConfig struct {
 	// Python axon lets both pass.
 	StrictNonce   bool
 	MaxNonceAhead time.Duration
-	MaxNonces     int // remembered (hotkey, uuid) pairs of each kind; 131,072
+	MaxNonces     int // remembered (hotkey, uuid) pairs, and requests by btauth/1, of each kind; 131,072
 
 	Concurrency    int           // handlers that run at once; 4 per core
 	MaxQueue       int           // requests that wait for one; 1,024
@@ -105,9 +106,9 @@ type Caller struct {
 	Hotkey  ss58.AccountID // zero when the request names none or a malformed one
 	IP      netip.Addr     // of the connection
 	Port    uint16         // of the connection
-	UUID    string         // of the caller's dendrite
+	UUID    string         // of the caller's dendrite; SDK 11 has none
 	Nonce   int64          // nanoseconds since 1970, from SDK 7.2 on
-	Version int            // SDK version as major*1e6 + minor*1e3 + patch
+	Version int            // SDK version as major*1e6 + minor*1e3 + patch; SDK 11 does not say
 	Timeout time.Duration  // that the caller will wait, within MaxTimeout
 }
 
@@ -136,8 +137,9 @@ type Axon struct {
 	cfg      AxonConfig
 	hotkey   ss58.AccountID
 	address  string
-	nonces   *nonceTable // nonces that are times
-	uptimes  *nonceTable // nonces of SDKs before 7.2
+	nonces   *nonceTable      // nonces that are times
+	uptimes  *nonceTable      // nonces of SDKs before 7.2
+	auth     *btauth.Verifier // requests of SDK 11
 	gate     *gate
 	memory   *semaphore.Weighted
 	counters axonCounters
@@ -170,6 +172,7 @@ func NewAxon(cfg AxonConfig) (*Axon, error) {
 		hotkey:    cfg.Signer.AccountID(),
 		nonces:    newNonceTable(cfg.MaxNonces, cfg.MaxTimeout, false),
 		uptimes:   newNonceTable(cfg.MaxNonces, cfg.MaxTimeout, true),
+		auth:      &btauth.Verifier{Self: cfg.Signer.AccountID(), MaxSeen: cfg.MaxNonces, Now: cfg.Now},
 		gate:      newGate(cfg.Concurrency, cfg.MaxQueue),
 		memory:    semaphore.NewWeighted(cfg.MaxBodyMemory),
 		endpoints: map[string]*endpoint{},

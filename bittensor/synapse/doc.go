@@ -42,6 +42,15 @@
 // at the first that refuses. Nothing of the body is read before the caller is
 // verified.
 //
+// # SDK 11
+//
+// Requests of SDK 11 (btauth/1, package btauth) come to the same names and port, and
+// are told apart by their headers. Their body is the synapse's own fields as JSON, and
+// so is the answer. Handlers see the same Caller. The body is read before the caller is
+// verified, since the signature covers it; a refusal is {"message": ...} with the same
+// statuses, 401 where who calls is not proven. A Go client of such a server uses
+// btauth.Transport.
+//
 // # What differs from the Python SDK
 //
 // Headers are the same set with the same spelling, but net/http writes them in

@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/maxmos001/bitmind-subnet/bittensor/btauth"
 	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
 	"github.com/maxmos001/bitmind-subnet/bittensor/wallet"
 )
@@ -33,6 +34,7 @@ type exchange struct {
 	ep    *endpoint
 	head  envelope // what the headers say
 	from  Caller
+	claim *btauth.Claim // of a request by btauth/1, else nil
 }
 
 // refusal ends an exchange early.
@@ -70,9 +72,17 @@ func (x *exchange) serve() int {
 				message: "Forbidden. Key is blacklisted: " + reason + "."})
 		}
 	}
-	if problem := x.verify(); problem != "" {
+	value, v := x.ep.newValue()
+	body := envelope{timeout: 12, name: x.ep.name}
+	decode := func(data []byte) *refusal { return x.decode(data, v, &body) }
+	if x.claim != nil {
+		decode = func(data []byte) *refusal { return x.decodeSigned(data, v) }
+	} else if problem := x.verify(); problem != "" {
 		return x.refuse(&refusal{code: http.StatusUnauthorized,
 			message: "Not Verified with error: " + problem})
+	}
+	if r := x.readBody(decode); r != nil {
+		return x.refuse(r)
 	}
 	var priority float64
 	if x.ep.priority != nil {
@@ -80,13 +90,11 @@ func (x *exchange) serve() int {
 			priority = math.Inf(-1)
 		}
 	}
-	value, v := x.ep.newValue()
-	body := envelope{timeout: 12, name: x.ep.name}
-	if r := x.readBody(ctx, v, &body); r != nil {
-		return x.refuse(r)
-	}
 	if r := x.run(ctx, value, priority); r != nil {
 		return x.refuse(r)
+	}
+	if x.claim != nil {
+		return x.succeedSigned(v)
 	}
 	return x.succeed(v, &body)
 }
@@ -101,6 +109,27 @@ func (x *exchange) parse() *refusal {
 		return &refusal{code: http.StatusNotFound, message: fmt.Sprintf(
 			"Synapse name '%s' not found. Available synapses %s", name, pyStr(reflect.ValueOf(a.names), false))}
 	}
+	from := &x.from
+	if remote, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		from.IP, from.Port = remote.Addr().Unmap(), remote.Port()
+	}
+	read := func() *refusal { return x.parseHeaders(ep, name) }
+	if x.isSigned() {
+		x.ep, read = ep, x.parseSigned
+	}
+	if refusal := read(); refusal != nil {
+		return refusal
+	}
+	if r.Method != http.MethodPost && r.Method != http.MethodGet {
+		x.w.Header().Set("Allow", "GET, POST")
+		return &refusal{code: http.StatusMethodNotAllowed, bare: true, detail: `{"detail":"Method Not Allowed"}`}
+	}
+	return nil
+}
+
+// parseHeaders reads the headers of a request by SDK 6 to 10.
+func (x *exchange) parseHeaders(ep *endpoint, name string) *refusal {
+	a, r := x.axon, x.r
 	var err error
 	if err = x.head.readHeaders(r.Header); err == nil && len(ep.layout.required) > 0 {
 		_, v := ep.newValue()
@@ -114,9 +143,6 @@ func (x *exchange) parse() *refusal {
 	x.head.name = name
 
 	from := &x.from
-	if remote, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		from.IP, from.Port = remote.Addr().Unmap(), remote.Port()
-	}
 	if id, err := ss58.Parse(x.head.dendrite.Hotkey); err == nil {
 		from.Hotkey = id
 	}
@@ -126,10 +152,6 @@ func (x *exchange) parse() *refusal {
 	from.Timeout = a.cfg.DefaultTimeout
 	if t := x.head.timeout; t > 0 { // false for NaN
 		from.Timeout = seconds(t, a.cfg.MaxTimeout)
-	}
-	if r.Method != http.MethodPost && r.Method != http.MethodGet {
-		x.w.Header().Set("Allow", "GET, POST")
-		return &refusal{code: http.StatusMethodNotAllowed, bare: true, detail: `{"detail":"Method Not Allowed"}`}
 	}
 	return nil
 }
@@ -230,8 +252,8 @@ func putBuffer(b *[]byte) {
 	}
 }
 
-// readBody reads the body and decodes it into v and e.
-func (x *exchange) readBody(ctx context.Context, v reflect.Value, e *envelope) *refusal {
+// readBody reads the body and hands it to decode, for the time of the call.
+func (x *exchange) readBody(decode func([]byte) *refusal) *refusal {
 	a := x.axon
 	limit := a.cfg.MaxBodyBytes
 	tooLarge := &refusal{code: http.StatusRequestEntityTooLarge,
@@ -264,7 +286,7 @@ func (x *exchange) readBody(ctx context.Context, v reflect.Value, e *envelope) *
 	case int64(len(data)) > limit:
 		return tooLarge
 	}
-	return x.decode(data, v, e)
+	return decode(data)
 }
 
 // readAll appends what r gives to dst. expect is a hint of how much that is (-1:
@@ -315,7 +337,8 @@ func (x *exchange) decode(data []byte, v reflect.Value, e *envelope) *refusal {
 			return x.axon.internalError("decoding body", err)
 		}
 	}
-	if len(l.hashed) > 0 && l.bodyHash(v) != x.head.bodyHash {
+	// A btauth signature covers the body itself.
+	if x.claim == nil && len(l.hashed) > 0 && l.bodyHash(v) != x.head.bodyHash {
 		return x.axon.internalError("checking body", errors.New("its hash is not the announced one"))
 	}
 	return nil
@@ -391,7 +414,7 @@ func (x *exchange) refuse(r *refusal) int {
 	if r.detail == "" {
 		body = append(appendString([]byte(`{"message":`), r.message), '}')
 	}
-	if !r.bare {
+	if !r.bare && !x.isSigned() {
 		e := &x.head
 		e.axon.StatusCode, e.axon.StatusMessage = r.code, r.message
 		e.axon.ProcessTime = time.Since(x.start).Seconds()
