@@ -200,6 +200,13 @@ func (b *Builder) Build() (*Metadata, error) {
 		d.placed = false
 	}
 	m := b.m
+	// On every runtime of this family AccountId32 is type 0, and the Python clients
+	// write the address of an account only into a type of that number.
+	if b.byName["AccountId32"] != nil {
+		if _, err := b.resolve("AccountId32", ""); err != nil {
+			return nil, fmt.Errorf("building metadata: %w", err)
+		}
+	}
 	m.OuterCall = b.add(Type{Path: []string{b.runtime, "RuntimeCall"}, Kind: KindVariant})
 	m.OuterEvent = b.add(Type{Path: []string{b.runtime, "RuntimeEvent"}, Kind: KindVariant})
 	outerError := b.add(Type{Path: []string{b.runtime, "RuntimeError"}, Kind: KindVariant})
