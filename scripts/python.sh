@@ -3,7 +3,7 @@
 # understood by, once, into a throwaway virtual environment outside the
 # repository, and prints that environment's python.
 #
-#   PY=$(scripts/python.sh sdk-10.5.0)     the Bittensor SDK; also sdk-9.8.3, sdk-7.4.0
+#   PY=$(scripts/python.sh sdk-10.5.0)     the Bittensor SDK; also sdk-9.8.3, sdk-7.4.0, sdk-11
 #   PY=$(scripts/python.sh btcli-9.8.7)    the Bittensor command line; also btcli-newest
 #   PY=$(scripts/python.sh torch)          PyTorch, torchvision and Pillow (6 GB: the
 #                                          CUDA libraries cannot be left out)
@@ -20,6 +20,7 @@ case "${1:-}" in
 sdk-10.5.0) packages=(bittensor==10.5.0 libfaketime==3.0.1) ;;
 sdk-9.8.3) packages=(bittensor==9.8.3 'bittensor-drand<1' 'async-substrate-interface<2') ;;
 sdk-7.4.0) packages=(bittensor==7.4.0 'setuptools<81') ;;
+sdk-11) packages=(bittensor==11.3.0) ;;
 btcli-9.8.7) packages=(bittensor-cli==9.8.7 'bittensor-drand<1' 'async-substrate-interface<2') ;;
 btcli-newest) packages=(bittensor-cli) ;;
 torch) packages=(torch==2.15.0 torchvision==0.29.2 pillow==13.0.0 numpy==2.4.6) ;;
