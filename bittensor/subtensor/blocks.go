@@ -15,8 +15,8 @@ type Header struct {
 
 // Blocks delivers new blocks as the chain makes them. It survives reconnects, restarts a
 // subscription that has gone silent, and skips to the newest block when the reader is
-// slow. Numbers never go back except when the chain itself does. The channel closes when
-// ctx ends or the client is closed.
+// slow. A block that is told twice or late is left out: numbers go back only when the
+// chain itself does. The channel closes when ctx ends or the client is closed.
 func (c *Client) Blocks(ctx context.Context) <-chan Header {
 	out := make(chan Header)
 	go func() {
@@ -38,6 +38,13 @@ func (c *Client) Blocks(ctx context.Context) <-chan Header {
 }
 
 func (c *Client) closed() bool { return c.chain.Closed() }
+
+// wentBack asks whether the chain's newest block is really older than the last one seen:
+// after a fork, or on a chain that was begun anew.
+func (c *Client) wentBack(ctx context.Context, last uint64) bool {
+	number, _, err := c.head(ctx)
+	return err == nil && number < last
+}
 
 // follow delivers blocks from one subscription until it ends or stalls.
 func (c *Client) follow(ctx context.Context, out chan<- Header, last *uint64) {
@@ -69,6 +76,9 @@ func (c *Client) follow(ctx context.Context, out chan<- Header, last *uint64) {
 			if err != nil {
 				c.opts.Logger.Warn("a block header cannot be read", "error", err)
 				continue
+			}
+			if number := uint64(h.Number); number <= *last && !c.wentBack(ctx, *last) {
+				continue // said again, or late
 			}
 			*last = uint64(h.Number)
 			waiting = &Header{*last, hash}

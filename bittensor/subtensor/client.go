@@ -61,6 +61,9 @@ type Signer = substrate.Signer
 type Options struct {
 	// Network is "local", "test", "finney" or a ws:// or wss:// URL; default "finney".
 	Network string
+	// Fallbacks are other nodes of the same network, tried when Network's cannot be
+	// reached. One of another genesis is passed over.
+	Fallbacks []string
 	// Logger receives reconnects and the like; nil discards.
 	Logger *slog.Logger
 	// Now is the clock; default time.Now.
@@ -70,7 +73,8 @@ type Options struct {
 	StallAfter time.Duration
 	// EraPeriod is for how many blocks a transaction is valid; default 128.
 	EraPeriod uint64
-	// RPC tunes the connection; Logger, Now and CustomErrors above fill it.
+	// RPC tunes the connection; Dial sets its Logger, Now, CustomErrors, KnownCalls
+	// and, for the public networks, Genesis.
 	RPC substrate.Options
 }
 
@@ -112,10 +116,22 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 		opts.StallAfter = 30 * time.Second
 	}
 	rpc := opts.RPC
-	rpc.Logger, rpc.Now, rpc.CustomErrors = opts.Logger, opts.Now, customErrors
+	rpc.Logger, rpc.Now, rpc.CustomErrors, rpc.KnownCalls = opts.Logger, opts.Now, customErrors, knownCalls
+	for _, network := range opts.Fallbacks {
+		fallback, err := URL(network)
+		if err != nil {
+			return nil, err
+		}
+		rpc.Fallbacks = append(rpc.Fallbacks[:len(rpc.Fallbacks):len(rpc.Fallbacks)], fallback)
+	}
+	for name, hash := range genesis {
+		if u == networks[name] {
+			rpc.Genesis = &hash
+		}
+	}
 	chain, err := substrate.Dial(ctx, u, rpc)
 	if err != nil {
-		return nil, err
+		return nil, nameDialClock(err, opts.Now())
 	}
 	return &Client{chain: chain, opts: opts}, nil
 }
@@ -206,17 +222,6 @@ func (c *Client) BurnCost(ctx context.Context, netuid uint16) (uint64, error) {
 		return 0, fmt.Errorf("registration cost of subnet %d: %w", netuid, err)
 	}
 	return rao, nil
-}
-
-// ClockSkew returns how far the local clock is ahead of the newest block's timestamp.
-// A healthy clock is less than a block's time ahead (12 s on the real network); a clock
-// that is behind, or minutes ahead, makes other neurons refuse this one's messages.
-func (c *Client) ClockSkew(ctx context.Context) (time.Duration, error) {
-	var ms int64
-	if err := c.chain.Query(ctx, nil, &ms, "Timestamp", "Now"); err != nil {
-		return 0, fmt.Errorf("reading the chain's clock: %w", err)
-	}
-	return c.opts.Now().Sub(time.UnixMilli(ms)), nil
 }
 
 // Development reports whether the chain is one for development, whose keys everybody

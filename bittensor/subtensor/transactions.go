@@ -26,7 +26,9 @@ type Weight struct {
 }
 
 // Submit signs any call, sends it and waits until a block has taken it. The Receipt is
-// valid also with a *substrate.DispatchError: the call failed inside its block.
+// valid also with a *substrate.DispatchError: the call failed inside its block. Where a
+// wrong clock may be the reason of a failure, the error wraps a *ClockError too. See
+// substrate.Client.Submit for what is checked before and tried again.
 func (c *Client) Submit(ctx context.Context, call substrate.Call, signer Signer) (Receipt, error) {
 	in, err := c.chain.Submit(ctx, call, signer, substrate.SubmitOptions{EraPeriod: c.opts.EraPeriod})
 	var r Receipt
@@ -34,7 +36,7 @@ func (c *Client) Submit(ctx context.Context, call substrate.Call, signer Signer)
 		r = Receipt{in.BlockHash, in.BlockNumber, in.ExtrinsicHash, in.Events}
 	}
 	if err != nil {
-		return r, fmt.Errorf("%s: %w", call.Name, err)
+		return r, fmt.Errorf("%s: %w", call.Name, c.nameClock(ctx, err))
 	}
 	return r, nil
 }
@@ -83,21 +85,25 @@ func (c *Client) ServeAxon(ctx context.Context, hotkey Signer, netuid uint16, a 
 // AddStakeCall is the call of AddStake as this chain has it: before dTAO stake belongs to
 // a hotkey alone.
 func (c *Client) AddStakeCall(ctx context.Context, hotkey ss58.AccountID, netuid uint16, rao uint64) (substrate.Call, error) {
+	return c.stakeCall(ctx, "add_stake", hotkey, netuid, arg("amount_staked", rao))
+}
+
+func (c *Client) stakeCall(ctx context.Context, name string, hotkey ss58.AccountID, netuid uint16, amount substrate.Entry) (substrate.Call, error) {
 	rt, err := c.chain.Runtime(ctx)
 	if err != nil {
 		return substrate.Call{}, err
 	}
-	_, v, err := rt.Call(pallet, "add_stake")
+	_, v, err := rt.Call(pallet, name)
 	if err != nil {
 		return substrate.Call{}, err
 	}
-	call := module("add_stake", arg("hotkey", hotkey))
+	call := module(name, arg("hotkey", hotkey))
 	for _, f := range v.Fields {
 		if f.Name == "netuid" {
 			call.Args = append(call.Args, arg("netuid", netuid))
 		}
 	}
-	call.Args = append(call.Args, arg("amount_staked", rao))
+	call.Args = append(call.Args, amount)
 	return call, nil
 }
 
@@ -108,6 +114,67 @@ func (c *Client) AddStake(ctx context.Context, coldkey Signer, hotkey ss58.Accou
 		return Receipt{}, err
 	}
 	return c.Submit(ctx, call, coldkey)
+}
+
+// RemoveStakeCall is the call of RemoveStake as this chain has it.
+func (c *Client) RemoveStakeCall(ctx context.Context, hotkey ss58.AccountID, netuid uint16, amount uint64) (substrate.Call, error) {
+	return c.stakeCall(ctx, "remove_stake", hotkey, netuid, arg("amount_unstaked", amount))
+}
+
+// RemoveStake takes stake back from a hotkey in a subnet; what it sells for goes to the
+// coldkey's balance. The amount is in the unit of the stake, 1e9 to the whole: the
+// subnet's alpha, or TAO in subnet 0 and on chains before dTAO. See Stake.
+func (c *Client) RemoveStake(ctx context.Context, coldkey Signer, hotkey ss58.AccountID, netuid uint16, amount uint64) (Receipt, error) {
+	call, err := c.RemoveStakeCall(ctx, hotkey, netuid, amount)
+	if err != nil {
+		return Receipt{}, err
+	}
+	return c.Submit(ctx, call, coldkey)
+}
+
+// Stake returns what a coldkey has staked on a hotkey in a subnet, in the unit that
+// RemoveStake takes.
+func (c *Client) Stake(ctx context.Context, hotkey, coldkey ss58.AccountID, netuid uint16) (uint64, error) {
+	amount, err := c.stake(ctx, hotkey, coldkey, netuid)
+	if err != nil {
+		return 0, fmt.Errorf("stake of %v on %v in subnet %d: %w", coldkey, hotkey, netuid, err)
+	}
+	return amount, nil
+}
+
+func (c *Client) stake(ctx context.Context, hotkey, coldkey ss58.AccountID, netuid uint16) (uint64, error) {
+	rt, err := c.chain.Runtime(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if rt.HasAPI("StakeInfoRuntimeApi", "get_stake_info_for_hotkey_coldkey_netuid") {
+		v, err := c.chain.RuntimeCall(ctx, nil, "StakeInfoRuntimeApi", "get_stake_info_for_hotkey_coldkey_netuid", hotkey, coldkey, netuid)
+		if err != nil {
+			return 0, err
+		}
+		var info *struct{ Stake uint64 }
+		if err := substrate.Assign(v, &info); err != nil || info == nil {
+			return 0, err
+		}
+		return info.Stake, nil
+	}
+	if rt.HasStorage(pallet, "Stake") { // before dTAO
+		var rao uint64
+		err := c.chain.Query(ctx, nil, &rao, pallet, "Stake", hotkey, coldkey)
+		return rao, err
+	}
+	return 0, &substrate.MissingError{Kind: "runtime API", Name: "StakeInfoRuntimeApi.get_stake_info_for_hotkey_coldkey_netuid"}
+}
+
+// TransferCall is the call of Transfer.
+func TransferCall(to ss58.AccountID, rao uint64) substrate.Call {
+	return substrate.Call{Pallet: "Balances", Name: "transfer_keep_alive", Args: substrate.Record{arg("dest", to), arg("value", rao)}}
+}
+
+// Transfer sends rao from the coldkey's balance to another account. The coldkey keeps
+// what an account needs to exist; a transfer that would take it fails.
+func (c *Client) Transfer(ctx context.Context, coldkey Signer, to ss58.AccountID, rao uint64) (Receipt, error) {
+	return c.Submit(ctx, TransferCall(to, rao), coldkey)
 }
 
 // SetWeightsCall is the call of SetWeights as this chain has it: where subnets have
