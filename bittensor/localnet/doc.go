@@ -19,6 +19,19 @@
 // SCALE under the real keys. At each tempo the subnet runs Yuma consensus
 // (package yuma) and the emission is paid to stakes.
 //
+// # Time-locked weights
+//
+// The chain names its drand beacon in Drand.BeaconConfig and keeps that beacon's
+// pulses; a time-locked commit is opened with the pulse of its round. At first the
+// beacon is the chain's own: its key is made from a seed that everybody knows, and its
+// pulses come with the chain's time, a round every 3 s by Quicknet's timetable. A
+// client that reads the key from BeaconConfig can commit to any round of the future.
+//
+// The Python SDK does not read it: it locks to Quicknet's key. For it, root sets
+// BeaconConfig to Quicknet's (Drand.set_beacon_config through Sudo). The chain then
+// forgets its own pulses and waits for drand's, which anyone brings with
+// Drand.write_pulse; each is verified against the key in BeaconConfig.
+//
 // # What is simpler than the real chain
 //
 //   - One author makes every block; each is final at once. State and
@@ -32,6 +45,6 @@
 //     in consensus but earns nothing.
 //   - Fees of calls whose weight is not recorded are estimates; fees are burnt.
 //   - Calls that the package does not implement are declared and fail with
-//     System.CallFiltered. Children, leases, EVM, proxies, timelocked commits
+//     System.CallFiltered. Children, leases, EVM, proxies
 //     and proof-of-work registration are among them.
 package localnet

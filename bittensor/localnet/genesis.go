@@ -72,6 +72,7 @@ func (e *env) genesis(cfg Config) error {
 	e.setFlag("CommitRevealWeightsEnabled", false, id)
 	e.setRaw("TokenSymbol", scaleBytes([]byte("α")), id)
 	e.openSubnet(cfg.Netuid)
+	e.beaconGenesis()
 	// The genesis announces nothing.
 	e.events = nil
 	return nil

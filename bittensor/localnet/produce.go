@@ -83,6 +83,7 @@ func (c *Chain) inherent(e *env, now uint64) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.feedBeacon(now)
 	e.inBody = true
 	e.setU64("Timestamp.Now", now)
 	e.emit("System", "ExtrinsicSuccess", substrate.Record{
@@ -114,6 +115,10 @@ func (c *Chain) execute(e *env, body *[][]byte) []outcome {
 		return true
 	}
 	for _, entry := range c.pool.ordered() {
+		if !entry.Signed {
+			apply(entry)
+			continue
+		}
 		nonce := uint64(e.accountInfo(entry.Signer).nonce)
 		switch {
 		case tried[entry.Hash]:

@@ -343,6 +343,9 @@ func (p profilePallet) declare(name string) (substrate.PalletDecl, error) {
 	if name == "System" && decl.Events == nil {
 		decl.Events = systemEvents()
 	}
+	if name == "Drand" && decl.Events == nil {
+		decl.Events = drandEvents()
+	}
 	for number, name := range p.Errors {
 		n, err := strconv.ParseUint(number, 10, 8)
 		if err != nil {
@@ -373,6 +376,9 @@ func (p profilePallet) declare(name string) (substrate.PalletDecl, error) {
 				return decl, fmt.Errorf("storage %s: %w", item, err)
 			}
 			d.DefaultRaw = raw
+		}
+		if name+"."+item == "Drand.BeaconConfig" && s.Default == "" {
+			d.DefaultRaw = quicknetConfig().encode()
 		}
 		decl.Storage = append(decl.Storage, d)
 	}

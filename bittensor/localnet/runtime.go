@@ -31,6 +31,7 @@ type callFunc func(e *env, from origin, a args) error
 // origin is who calls: the root account of Sudo, or a signer.
 type origin struct {
 	root bool
+	none bool // an unsigned extrinsic
 	id   ss58.AccountID
 }
 
@@ -69,6 +70,7 @@ func runtimeCalls() map[string]callFunc {
 	for _, group := range []map[string]callFunc{
 		systemCalls(), balancesCalls(), utilityCalls(), sudoCalls(),
 		registrationCalls(), servingCalls(), stakingCalls(), weightsCalls(), adminCalls(),
+		commitCalls(), drandCalls(),
 	} {
 		for name, f := range group {
 			all[name] = f
@@ -198,7 +200,7 @@ func asDispatchError(err error) substrate.Variant {
 
 // signed returns the signer of a call; the root account has none.
 func (o origin) signed() (ss58.AccountID, error) {
-	if o.root {
+	if o.root || o.none {
 		return ss58.AccountID{}, errBadOrigin
 	}
 	return o.id, nil

@@ -12,6 +12,11 @@ func (c *Chain) submit(raw []byte, w *watcher) (substrate.Hash, error) {
 	if err != nil {
 		return substrate.Hash{}, &badFormatError{err}
 	}
+	round, unsigned := t.asPulse()
+	if unsigned {
+		// The pool tells unsigned transactions apart by their round.
+		t.Nonce = round
+	}
 	if err := c.check(t); err != nil {
 		c.mu.Lock()
 		c.stats.Refused++
@@ -22,10 +27,14 @@ func (c *Chain) submit(raw []byte, w *watcher) (substrate.Hash, error) {
 	defer c.mu.Unlock()
 	now := c.recent.head().number + 1
 	nonce := uint64((&storage{reader: c.st, items: c.rt.items}).accountInfo(t.Signer).nonce)
+	expiry := t.Era.Death(now)
+	if unsigned {
+		nonce, expiry = t.Nonce, now+unsignedLongevity
+	}
 	if t.Nonce < nonce {
 		return substrate.Hash{}, &invalidity{name: "Stale"}
 	}
-	entry, err := c.pool.add(t, t.Era.Death(now))
+	entry, err := c.pool.add(t, expiry)
 	if err != nil {
 		return substrate.Hash{}, err
 	}
@@ -48,7 +57,7 @@ func (c *Chain) check(t *transaction) error {
 	if err := e.validate(t, c.view()); err != nil {
 		return err
 	}
-	if t.Nonce < uint64(e.accountInfo(t.Signer).nonce) {
+	if t.Signed && t.Nonce < uint64(e.accountInfo(t.Signer).nonce) {
 		return &invalidity{name: "Stale"}
 	}
 	return nil

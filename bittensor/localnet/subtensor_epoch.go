@@ -22,6 +22,13 @@ func (e *env) blockStep() error {
 			earning = append(earning, netuid)
 		}
 	}
+	if e.timelocked() {
+		for _, netuid := range e.netuids() {
+			if netuid != 0 {
+				e.revealTimelocked(netuid)
+			}
+		}
+	}
 	e.distribute(earning)
 	for _, netuid := range e.netuids() {
 		if netuid == 0 {
@@ -31,6 +38,9 @@ func (e *env) blockStep() error {
 		if !yuma.Due(e.block, netuid, e.u16("Tempo", id)) {
 			e.addU64("BlocksSinceLastStep", 1, id)
 			continue
+		}
+		if !e.timelocked() {
+			e.revealTimelocked(netuid)
 		}
 		if err := e.epoch(netuid); err != nil {
 			return fmt.Errorf("epoch of subnet %d at block %d: %w", netuid, e.block, err)

@@ -21,10 +21,6 @@ func weightsCalls() map[string]callFunc {
 		"SubtensorModule.set_mechanism_weights": func(e *env, from origin, a args) error {
 			return e.setWeightsCall(from, a, arg[uint8](a, "mecid"))
 		},
-		"SubtensorModule.commit_weights":           (*env).commitWeights,
-		"SubtensorModule.commit_mechanism_weights": (*env).commitWeights,
-		"SubtensorModule.reveal_weights":           (*env).revealWeights,
-		"SubtensorModule.reveal_mechanism_weights": (*env).revealWeights,
 	}
 }
 

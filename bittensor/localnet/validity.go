@@ -111,6 +111,9 @@ type chainView struct {
 // validate makes every check of a transaction that does not depend on its
 // nonce, as for a block of the env's number.
 func (e *env) validate(t *transaction, c chainView) error {
+	if _, ok := t.asPulse(); ok {
+		return e.validatePulse(t)
+	}
 	if !t.Signed {
 		return &invalidity{name: "Call"}
 	}
@@ -181,11 +184,12 @@ func (e *env) precheck(t *transaction) error {
 		return refused(e.checkAddStake(t.Signer, a))
 	case "remove_stake":
 		return refused(e.checkRemoveStake(t.Signer, a))
-	case "set_weights", "set_mechanism_weights", "commit_weights", "reveal_weights",
-		"commit_mechanism_weights", "reveal_mechanism_weights":
+	case "set_weights", "set_mechanism_weights", "commit_weights", "reveal_weights", "batch_reveal_weights",
+		"commit_mechanism_weights", "reveal_mechanism_weights", "commit_crv3_weights", "commit_timelocked_weights":
 		if !e.hasMinStake(t.Signer, a.u16("netuid")) {
 			return &invalidity{name: "Custom", custom: 1}
 		}
+		return e.precheckCommit(t.Signer, t.Call.Name, a)
 	case "burned_register":
 		if netuid := a.u16("netuid"); e.subnetExists(netuid) && e.intervalFull(netuid) {
 			return &invalidity{name: "Custom", custom: 6}
@@ -199,6 +203,10 @@ func (e *env) precheck(t *transaction) error {
 func (e *env) apply(t *transaction, c chainView) error {
 	if err := e.validate(t, c); err != nil {
 		return err
+	}
+	if !t.Signed {
+		e.applyUnsigned(t)
+		return nil
 	}
 	account := e.accountInfo(t.Signer)
 	switch {

@@ -46,7 +46,14 @@ func DecodeWeightsPayload(b []byte) (WeightsPayload, error) {
 		p.Hotkey = ss58.AccountID(hotkey[:len(p.Hotkey)])
 		return p, nil
 	}
-	if p, _, err = decodePayload(b, false); err != nil {
+	return DecodeLegacyWeightsPayload(b)
+}
+
+// DecodeLegacyWeightsPayload reads a payload in the form of commit-reveal version 3.
+// Error: ErrMalformed.
+func DecodeLegacyWeightsPayload(b []byte) (WeightsPayload, error) {
+	p, _, err := decodePayload(b, false)
+	if err != nil {
 		return WeightsPayload{}, fmt.Errorf("weights payload of %d bytes: %w", len(b), ErrMalformed)
 	}
 	p.Legacy = true
