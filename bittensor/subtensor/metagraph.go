@@ -64,6 +64,9 @@ type AxonInfo struct {
 // Serving reports whether the neuron gave an address that can be asked.
 func (a AxonInfo) Serving() bool { return a.IP.IsValid() && !a.IP.IsUnspecified() && a.Port != 0 }
 
+// AddrPort is the address to ask the neuron at.
+func (a AxonInfo) AddrPort() netip.AddrPort { return netip.AddrPortFrom(a.IP, a.Port) }
+
 // ByHotkey finds a neuron.
 func (m *Metagraph) ByHotkey(id ss58.AccountID) (Neuron, bool) {
 	for _, n := range m.Neurons {
