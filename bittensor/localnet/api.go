@@ -18,7 +18,7 @@ type apiFunc func(e *env, in []any) (any, error)
 // Only those are listed in the metadata, so that clients read the storage
 // for the rest.
 func runtimeAPIs() map[string]apiFunc {
-	all := map[string]apiFunc{}
+	all := laterAPIs()
 	for _, group := range []map[string]apiFunc{coreAPIs(), neuronAPIs(), subnetAPIs(), stakeAPIs()} {
 		for name, f := range group {
 			all[name] = f

@@ -151,6 +151,11 @@ func loadProfile(spec uint32) (*profile, error) {
 	if err := json.Unmarshal(data, &p); err != nil {
 		return nil, fmt.Errorf("reading runtime declarations %d: %w", spec, err)
 	}
+	if spec >= laterSince {
+		if err := p.addLater(); err != nil {
+			return nil, err
+		}
+	}
 	return &p, nil
 }
 

@@ -66,7 +66,7 @@ func newRuntime(spec uint32, allowLoopback bool) (*runtime, error) {
 // runtimeCalls gathers the calls of all pallets. A declared call that is not
 // here fails with System.CallFiltered, as on a chain that filters it.
 func runtimeCalls() map[string]callFunc {
-	all := map[string]callFunc{}
+	all := laterCalls()
 	for _, group := range []map[string]callFunc{
 		systemCalls(), balancesCalls(), utilityCalls(), sudoCalls(),
 		registrationCalls(), servingCalls(), stakingCalls(), weightsCalls(), adminCalls(),
