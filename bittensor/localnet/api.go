@@ -18,7 +18,7 @@ type apiFunc func(e *env, in []any) (any, error)
 // Only those are listed in the metadata, so that clients read the storage
 // for the rest.
 func runtimeAPIs() map[string]apiFunc {
-	all := laterAPIs()
+	all := map[string]apiFunc{}
 	for _, group := range []map[string]apiFunc{coreAPIs(), neuronAPIs(), subnetAPIs(), stakeAPIs()} {
 		for name, f := range group {
 			all[name] = f
@@ -71,10 +71,12 @@ func coreAPIs() map[string]apiFunc {
 				return e.rt.metadataV14, nil
 			case 15:
 				return e.rt.metadataV15, nil
+			case 16:
+				return e.rt.metadataV16, nil
 			}
 			return nil, nil
 		},
-		"Metadata_metadata_versions": func(*env, []any) (any, error) { return []uint32{14, 15}, nil },
+		"Metadata_metadata_versions": func(*env, []any) (any, error) { return []uint32{14, 15, 16}, nil },
 		"AccountNonceApi_account_nonce": func(e *env, in []any) (any, error) {
 			return e.accountInfo(asArg[ss58.AccountID](in, 0)).nonce, nil
 		},

@@ -29,6 +29,10 @@ type Config struct {
 	// Dir holds the state; empty keeps it in memory only. One process at a
 	// time may use it.
 	Dir string
+	// Clone begins a new chain from the state in a file (see ReadState)
+	// instead of a subnet of its own: Netuid, Tempo and ActivityCutoff then
+	// mean nothing. A Dir in which the chain was saved since needs no Clone.
+	Clone string
 	// SpecVersion selects the runtime to play. Default DefaultSpec.
 	SpecVersion uint32
 	// History is how many past blocks' state can be read. Default 256.
@@ -36,7 +40,8 @@ type Config struct {
 	// AllowLoopback accepts axons at 127.0.0.1 and ::1, which the real chain
 	// refuses: for miners and validators on one machine.
 	AllowLoopback bool
-	// MaxConnections bounds the open RPC connections. Default 512.
+	// MaxConnections bounds the open WebSocket connections; some more may
+	// be open for HTTP. Default 512.
 	MaxConnections int
 	Now            func() time.Time
 	Logger         *slog.Logger
@@ -86,18 +91,21 @@ type Chain struct {
 	rt      *runtime
 	log     *slog.Logger
 	genesis substrate.Hash
+	cloned  bool // begun from another chain's state
 	hub     *hub
 	methods map[string]rpcMethod
 	disk    *disk // nil without a Dir
 
 	// produce is held while a block is made, so that blocks follow each
-	// other; mu guards what follows and is held only briefly for writing.
+	// other. ahead is by how much the chain's clock was moved on.
 	produce sync.Mutex
-	mu      sync.RWMutex
-	st      *store
-	recent  recentBlocks
-	pool    *pool
-	stats   Stats
+	ahead   time.Duration
+	// mu guards what follows and is held only briefly for writing.
+	mu     sync.RWMutex
+	st     *store
+	recent recentBlocks
+	pool   *pool
+	stats  Stats
 }
 
 // Stats counts what a chain has done since it was opened.
@@ -129,11 +137,14 @@ func New(cfg Config) (*Chain, error) {
 	}
 	c := &Chain{cfg: cfg, rt: rt, log: cfg.Logger, pool: newPool(), st: newStore(), hub: newHub(), methods: rpcMethods()}
 	c.recent.byID = map[substrate.Hash]*block{}
-	first, diff, err := c.makeGenesis()
+	genesis := c.makeGenesis
+	if cfg.Clone != "" {
+		genesis = c.cloneGenesis
+	}
+	first, diff, err := genesis()
 	if err != nil {
 		return nil, fmt.Errorf("opening a chain: %w", err)
 	}
-	c.genesis = first.id
 	restored := false
 	if cfg.Dir != "" {
 		if c.disk, err = openDisk(cfg.Dir); err != nil {
@@ -166,7 +177,9 @@ func (c *Chain) makeGenesis() (*block, changes, error) {
 	}
 	e.setU32("System.Number", 0)
 	h := header{state: stateRoot(substrate.Hash{}, e.w.writes), extrinsics: extrinsicsRoot(nil)}
-	return &block{header: h, id: h.hash(), undo: changes{}}, e.w.writes, errors.Join(e.failures...)
+	b := &block{header: h, id: h.hash(), undo: changes{}}
+	c.genesis = b.id
+	return b, e.w.writes, errors.Join(e.failures...)
 }
 
 // Genesis is the hash of block 0.

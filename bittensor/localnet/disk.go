@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 
 	"github.com/google/renameio/v2"
 
@@ -23,9 +24,12 @@ import (
 //	lock        held by the process that uses the folder
 //
 // A record of the log is its length and CRC-32, then its content; one that
-// was being written when the process died is dropped. The log is not synced
-// to the disk: it survives the end of the process at any moment, while a
-// power cut may cost the blocks since the system last wrote its buffers.
+// was being written when the process died is dropped. Each block is synced to
+// the disk before it is announced, so that neither the end of the process at
+// any moment nor a power cut takes back what a client has seen. The exception
+// is Advance, which syncs every syncEvery blocks: a power cut may cost its
+// latest ones, the end of the process costs nothing. A waiting transaction is
+// in memory only.
 
 var errLocked = errors.New("locked")
 
@@ -35,6 +39,8 @@ const (
 	lockName     = "lock"
 
 	snapshotMagic = "bitmind localnet 1\n"
+	// clonedMagic begins the snapshots of a chain that Config.Clone began.
+	clonedMagic = "bitmind localnet 2\n"
 	// savedBlocks is how many headers and bodies a snapshot holds.
 	savedBlocks = 256
 	// A snapshot is due after so many blocks or bytes of log.
@@ -100,6 +106,11 @@ func (d *disk) writeSnapshot(content []byte) error {
 	if err := renameio.WriteFile(filepath.Join(d.dir, snapshotName), content, 0o600); err != nil {
 		return fmt.Errorf("saving a snapshot: %w", err)
 	}
+	// The new snapshot must have taken the old one's place for good before
+	// the log is emptied.
+	if err := syncDir(d.dir); err != nil {
+		return fmt.Errorf("saving a snapshot: %w", err)
+	}
 	if d.log != nil {
 		d.log.Close()
 	}
@@ -112,12 +123,49 @@ func (d *disk) writeSnapshot(content []byte) error {
 	return nil
 }
 
+// syncDir makes the names in a folder last.
+func syncDir(dir string) error {
+	if goruntime.GOOS == "windows" {
+		return nil // where a folder cannot be synced
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+// syncLog makes the blocks in the log last.
+func (c *Chain) syncLog() error {
+	c.produce.Lock()
+	defer c.produce.Unlock()
+	if c.disk == nil || c.disk.closed {
+		return nil
+	}
+	return c.disk.sync()
+}
+
+func (d *disk) sync() error {
+	if d.broken || d.log == nil {
+		return nil // the next block takes a snapshot
+	}
+	if err := d.log.Sync(); err != nil {
+		d.broken = true
+		return fmt.Errorf("saving a block: %w", err)
+	}
+	return nil
+}
+
 // persist adds a block to the log, or takes a snapshot when one is due.
-func (c *Chain) persist(b *block, diff changes) error {
+func (c *Chain) persist(b *block, diff changes, sync bool) error {
 	if c.disk == nil {
 		return nil
 	}
 	err := c.disk.append(b, diff)
+	if err == nil && sync {
+		err = c.disk.sync()
+	}
 	if err == nil && c.disk.blocks < snapshotBlocks && c.disk.bytes < snapshotBytes {
 		return nil
 	}
@@ -223,7 +271,11 @@ func decodeHeader(raw []byte) (h header, err error) {
 // snapshot encodes the state and the latest blocks.
 func (c *Chain) snapshot() []byte {
 	var e scale.Encoder
-	e.Raw([]byte(snapshotMagic))
+	magic := snapshotMagic
+	if c.cloned {
+		magic = clonedMagic
+	}
+	e.Raw([]byte(magic))
 	e.Uint32(c.rt.spec)
 	e.Raw(c.genesis[:])
 	blocks := c.recent.blocks[max(0, len(c.recent.blocks)-savedBlocks):]
@@ -261,9 +313,14 @@ func (d *disk) restore(c *Chain) (bool, error) {
 }
 
 func (c *Chain) loadSnapshot(content []byte) error {
-	if len(content) < 32+len(snapshotMagic) || string(content[:len(snapshotMagic)]) != snapshotMagic {
+	if len(content) < 32+len(snapshotMagic) {
 		return errors.New("not a snapshot of this program; try: another folder")
 	}
+	magic := string(content[:len(snapshotMagic)])
+	if magic != snapshotMagic && magic != clonedMagic {
+		return errors.New("not a snapshot of this program; try: another folder")
+	}
+	cloned := magic == clonedMagic
 	body, sum := content[:len(content)-32], content[len(content)-32:]
 	if hashOf(body) != substrate.Hash(sum) {
 		return errors.New("the snapshot is damaged; try: remove the folder to begin a new chain")
@@ -277,7 +334,16 @@ func (c *Chain) loadSnapshot(content []byte) error {
 	if err != nil {
 		return err
 	}
-	if spec != c.rt.spec || substrate.Hash(genesis) != c.genesis {
+	if cloned && !c.cloned && spec == c.rt.spec {
+		// The file that it was cloned from is no longer needed.
+		c.genesis, c.cloned = substrate.Hash(genesis), true
+	}
+	switch {
+	case spec != c.rt.spec:
+		return fmt.Errorf("the saved chain was begun with other settings: it plays spec version %d, not %d; try: the same settings, or another folder", spec, c.rt.spec)
+	case substrate.Hash(genesis) != c.genesis && c.cfg.Clone != "":
+		return errors.New("the folder holds another chain than the one to clone; try: another folder")
+	case substrate.Hash(genesis) != c.genesis:
 		return errors.New("the saved chain was begun with other settings (netuid, tempo, runtime); try: the same settings, or another folder")
 	}
 	n, err := d.Length(1)
@@ -319,27 +385,7 @@ func (d *disk) replay(c *Chain) error {
 	if err != nil {
 		return err
 	}
-	r := bufio.NewReader(f)
-	for {
-		record, err := readRecord(r)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err == nil {
-			err = c.replayBlock(record)
-		}
-		if err != nil {
-			f.Close()
-			return err
-		}
-		d.blocks++
-		d.bytes += int64(8 + len(record))
-	}
-	if err := f.Truncate(d.bytes); err != nil {
-		f.Close()
-		return err
-	}
-	if _, err := f.Seek(d.bytes, io.SeekStart); err != nil {
+	if err := d.replayFrom(c, f); err != nil {
 		f.Close()
 		return err
 	}
@@ -347,23 +393,70 @@ func (d *disk) replay(c *Chain) error {
 	return nil
 }
 
-// readRecord returns the next record; io.EOF at the end or at a record that
-// is not whole.
+func (d *disk) replayFrom(c *Chain, f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	r := bufio.NewReader(f)
+	for {
+		record, err := readRecord(r)
+		if errors.Is(err, errTorn) {
+			// Blocks after a damaged one would be lost without a word.
+			if d.recordFollows(r) {
+				return fmt.Errorf("block %d in %s is damaged, and others follow it; try: remove %s to go back to the last snapshot", c.recent.head().number+1, logName, filepath.Join(d.dir, logName))
+			}
+			c.log.Warn("the last block was not written whole", "bytes", info.Size()-d.bytes)
+			break
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil {
+			err = c.replayBlock(record)
+		}
+		if err != nil {
+			return err
+		}
+		d.blocks++
+		d.bytes += int64(8 + len(record))
+	}
+	if err := f.Truncate(d.bytes); err != nil {
+		return err
+	}
+	_, err = f.Seek(d.bytes, io.SeekStart)
+	return err
+}
+
+// errTorn means that a record is not whole.
+var errTorn = errors.New("not a whole record")
+
+// readRecord returns the next record: errTorn for one that is not whole,
+// io.EOF at the end.
 func readRecord(r *bufio.Reader) ([]byte, error) {
 	var head [8]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
+	switch _, err := io.ReadFull(r, head[:]); {
+	case errors.Is(err, io.EOF):
 		return nil, io.EOF
+	case err != nil:
+		return nil, errTorn
 	}
 	n := binary.LittleEndian.Uint32(head[:])
-	if n > maxRecord {
-		return nil, io.EOF
+	if n == 0 || n > maxRecord {
+		return nil, errTorn
 	}
 	// Read before trusting the length with memory.
 	record, err := io.ReadAll(io.LimitReader(r, int64(n)))
 	if err != nil || len(record) != int(n) || crc32.ChecksumIEEE(record) != binary.LittleEndian.Uint32(head[4:]) {
-		return nil, io.EOF
+		return nil, errTorn
 	}
 	return record, nil
+}
+
+// recordFollows reports whether a whole record comes next.
+func (d *disk) recordFollows(r *bufio.Reader) bool {
+	_, err := readRecord(r)
+	return err == nil
 }
 
 func (c *Chain) replayBlock(record []byte) error {

@@ -21,7 +21,7 @@ func FuzzRequest(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		client := newConn(c.hub)
-		c.answer(context.Background(), data, client, func(b []byte) {
+		c.answer(context.Background(), data, caller{client: client}, func(b []byte) {
 			if !json.Valid(b) {
 				t.Errorf("%q is answered %q", data, b)
 			}

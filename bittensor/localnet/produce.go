@@ -11,13 +11,19 @@ import (
 const maxBodyBytes = 3_900_000
 
 // ProduceBlock makes the next block from the waiting transactions.
-func (c *Chain) ProduceBlock() error {
+func (c *Chain) ProduceBlock() error { return c.produceOne(0, true) }
+
+// produceOne makes a block after moving the chain's clock on by step. With
+// sync the block is safe on the disk when it is announced; without, it is
+// with the next one that is synced.
+func (c *Chain) produceOne(step time.Duration, sync bool) error {
 	c.produce.Lock()
 	defer c.produce.Unlock()
 	if c.disk != nil && c.disk.closed {
 		return errors.New("the chain is closed")
 	}
 	start := time.Now()
+	c.ahead += step
 	b, done, diff, err := c.build()
 	if err != nil {
 		return err
@@ -33,7 +39,7 @@ func (c *Chain) ProduceBlock() error {
 	c.stats.LastBlockTime = time.Since(start)
 	c.mu.Unlock()
 
-	saved := c.persist(b, diff)
+	saved := c.persist(b, diff, sync)
 	c.hub.announce(b, diff)
 	return saved
 }
@@ -57,7 +63,7 @@ func (c *Chain) build() (*block, []outcome, changes, error) {
 	if err := e.blockStep(); err != nil {
 		return nil, nil, nil, err
 	}
-	now := uint64(max(c.cfg.Now().UnixMilli(), 0))
+	now := uint64(max(c.cfg.Now().Add(c.ahead).UnixMilli(), 0))
 	now = max(now, e.u64("Timestamp.Now")+1)
 	body, err := c.inherent(e, now)
 	if err != nil {

@@ -53,12 +53,45 @@ func (r *rpcCall) pendingExtrinsics(params) (any, error) {
 	return out, nil
 }
 
+// removeExtrinsic takes extrinsics out of the pool, each named by its hash or
+// given whole: [{"hash": "0x"}, {"extrinsic": "0x"}]. It answers the hashes of
+// those that were there.
+func (r *rpcCall) removeExtrinsic(p params) (any, error) {
+	var list []struct {
+		Hash      *substrate.Hash `json:"hash"`
+		Extrinsic *string         `json:"extrinsic"`
+	}
+	if err := p.read(0, &list, "a list of extrinsics or their hashes"); err != nil {
+		return nil, err
+	}
+	removed := []substrate.Hash{}
+	for _, x := range list {
+		var id substrate.Hash
+		switch {
+		case x.Hash != nil:
+			id = *x.Hash
+		case x.Extrinsic != nil:
+			raw, err := substrate.ParseHex(*x.Extrinsic)
+			if err != nil {
+				return nil, invalidParams("parameter 0: extrinsics in hex")
+			}
+			id = substrate.ExtrinsicHash(raw)
+		default:
+			return nil, invalidParams("parameter 0: each of the list has a hash or an extrinsic")
+		}
+		if r.chain.drop(id) {
+			removed = append(removed, id)
+		}
+	}
+	return removed, nil
+}
+
 func (r *rpcCall) queryInfo(p params) (any, error) {
 	raw, err := p.bytes(0, "an extrinsic")
 	if err != nil {
 		return nil, err
 	}
-	t, err := r.chain.current().decode(raw)
+	t, err := r.rt.decode(raw)
 	if err != nil {
 		return nil, poolError(&badFormatError{err})
 	}
@@ -78,7 +111,7 @@ func (r *rpcCall) queryFeeDetails(p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := r.chain.current().decode(raw)
+	t, err := r.rt.decode(raw)
 	if err != nil {
 		return nil, poolError(&badFormatError{err})
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/bittensor/substrate"
 )
 
-func (r *rpcCall) getBlockHash0(params) (any, error) {
+func (r *rpcCall) getHead(params) (any, error) {
 	r.chain.mu.RLock()
 	defer r.chain.mu.RUnlock()
 	return r.chain.recent.head().id, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"sync"
 	"time"
 
@@ -12,15 +13,26 @@ import (
 	"github.com/maxmos001/bitmind-subnet/bittensor/substrate"
 )
 
+// What may wait to be written to one client, in messages and bytes.
+const (
+	outQueue = 4096
+	outBytes = maxAnswer
+)
+
 // conn is a WebSocket connection: a queue of messages to write, and the
 // subscriptions that fill it.
 type conn struct {
 	hub    *hub
-	out    chan []byte
 	cancel context.CancelFunc
 
 	mu   sync.Mutex
 	subs map[string]*subscription
+
+	out    sync.Mutex
+	queue  [][]byte
+	queued int // bytes in queue
+	// more says that the queue is not empty, room that it has shrunk.
+	more, room chan struct{}
 }
 
 // subscription sends messages to one client.
@@ -40,46 +52,94 @@ type subscription struct {
 }
 
 func newConn(h *hub) *conn {
-	return &conn{hub: h, out: make(chan []byte, outQueue), cancel: func() {}, subs: map[string]*subscription{}}
+	return &conn{
+		hub: h, cancel: func() {}, subs: map[string]*subscription{},
+		more: make(chan struct{}, 1), room: make(chan struct{}, 1),
+	}
 }
 
 // write sends the queue until ctx ends or the client stops reading.
 func (c *conn) write(ctx context.Context, ws *websocket.Conn) {
 	for {
-		select {
-		case <-ctx.Done():
-			return
-		case b := <-c.out:
-			limited, cancel := context.WithTimeout(ctx, writeTimeout)
-			err := ws.Write(limited, websocket.MessageText, b)
-			cancel()
-			if err != nil {
+		b, ok := c.take()
+		if !ok {
+			select {
+			case <-ctx.Done():
 				return
+			case <-c.more:
 			}
+			continue
+		}
+		limited, cancel := context.WithTimeout(ctx, writeTimeout+time.Duration(len(b)>>20)*time.Second)
+		err := ws.Write(limited, websocket.MessageText, b)
+		cancel()
+		if err != nil {
+			return
 		}
 	}
 }
 
-// send queues an answer; the reader of requests waits for room.
-func (c *conn) send(ctx context.Context, b []byte) {
-	select {
-	case c.out <- b:
-	case <-ctx.Done():
+func (c *conn) take() ([]byte, bool) {
+	c.out.Lock()
+	defer c.out.Unlock()
+	if len(c.queue) == 0 {
+		c.queue = nil // what it was a part of is free again
+		return nil, false
 	}
+	b := c.queue[0]
+	c.queue[0] = nil
+	c.queue = c.queue[1:]
+	c.queued -= len(b)
+	signal(c.room)
+	return b, true
+}
+
+// put queues a message unless too much waits already. A message larger than
+// all that may wait is taken when it is alone.
+func (c *conn) put(b []byte) bool {
+	c.out.Lock()
+	defer c.out.Unlock()
+	if len(c.queue) >= outQueue || len(c.queue) > 0 && c.queued+len(b) > outBytes {
+		return false
+	}
+	c.queue = append(c.queue, b)
+	c.queued += len(b)
+	signal(c.more)
+	return true
+}
+
+// signal wakes whoever waits for a channel of one element.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// send queues an answer; it waits for room.
+func (c *conn) send(ctx context.Context, b []byte) {
+	for !c.put(b) {
+		select {
+		case <-c.room:
+		case <-ctx.Done():
+			return
+		}
+	}
+	// Others may wait for room as well.
+	signal(c.room)
 }
 
 // offer queues a subscription's message. A client that lets the queue fill
 // up loses its connection.
 func (c *conn) offer(b []byte) {
-	select {
-	case c.out <- b:
-	default:
-		c.hub.countSlow()
-		c.mu.Lock()
-		cancel := c.cancel
-		c.mu.Unlock()
-		cancel()
+	if c.put(b) {
+		return
 	}
+	c.hub.countSlow()
+	c.mu.Lock()
+	cancel := c.cancel
+	c.mu.Unlock()
+	cancel()
 }
 
 func (c *conn) subscriptions() int {
@@ -106,7 +166,7 @@ func (c *conn) subscribe(method string, setUp func(*subscription)) (*subscriptio
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.subs) >= maxSubscriptions {
-		return nil, &rpcError{Code: -32006, Message: "Too many subscriptions on the connection", Data: "Exceeded max limit of 256"}
+		return nil, &rpcError{Code: codeManySubscribed, Message: "Too many subscriptions on the connection", Data: fmt.Sprintf("Exceeded max limit of %d", maxSubscriptions)}
 	}
 	s := &subscription{conn: c, id: rand.Text()[:16], method: method}
 	if setUp != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/maxmos001/bitmind-subnet/bittensor/substrate"
 )
@@ -12,18 +13,21 @@ import (
 type rpcCall struct {
 	ctx    context.Context
 	chain  *Chain
+	rt     *runtime
 	client *conn
+	local  bool   // the client is on this machine
 	start  func() // set by methods that subscribe
 }
 
 // rpcMethod answers a request from its positional parameters.
 type rpcMethod func(r *rpcCall, p params) (any, error)
 
-// rpcMethods are the methods that the server has.
+// rpcMethods are the methods that the server has, besides those that a
+// runtime brings along (see nodeMethods).
 func rpcMethods() map[string]rpcMethod {
 	m := map[string]rpcMethod{
-		"chain_getHead": (*rpcCall).getBlockHash0, "chain_getFinalizedHead": (*rpcCall).getBlockHash0,
-		"chain_getFinalisedHead": (*rpcCall).getBlockHash0,
+		"chain_getHead": (*rpcCall).getHead, "chain_getFinalizedHead": (*rpcCall).getHead,
+		"chain_getFinalisedHead": (*rpcCall).getHead,
 		"chain_getBlockHash":     (*rpcCall).getBlockHash,
 		"chain_getHeader":        (*rpcCall).getHeader,
 		"chain_getBlock":         (*rpcCall).getBlock,
@@ -33,26 +37,36 @@ func rpcMethods() map[string]rpcMethod {
 		"state_getStorageHash": (*rpcCall).getStorageHash, "state_getStorageHashAt": (*rpcCall).getStorageHash,
 		"state_getKeys": (*rpcCall).getKeys, "state_getPairs": (*rpcCall).getPairs,
 		"state_getKeysPaged": (*rpcCall).getKeysPaged, "state_getKeysPagedAt": (*rpcCall).getKeysPaged,
-		"state_queryStorageAt":    (*rpcCall).queryStorageAt,
+		"state_queryStorage": (*rpcCall).queryStorage, "state_queryStorageAt": (*rpcCall).queryStorageAt,
+		"state_getReadProof":      (*rpcCall).getReadProof,
 		"state_getMetadata":       (*rpcCall).getMetadata,
 		"state_getRuntimeVersion": (*rpcCall).getRuntimeVersion, "chain_getRuntimeVersion": (*rpcCall).getRuntimeVersion,
 		"state_call": (*rpcCall).stateCall, "state_callAt": (*rpcCall).stateCall,
 
 		"author_submitExtrinsic":   (*rpcCall).submit,
 		"author_pendingExtrinsics": (*rpcCall).pendingExtrinsics,
+		"author_removeExtrinsic":   (*rpcCall).removeExtrinsic,
 		"account_nextIndex":        (*rpcCall).nextIndex, "system_accountNextIndex": (*rpcCall).nextIndex,
 		"payment_queryInfo": (*rpcCall).queryInfo, "payment_queryFeeDetails": (*rpcCall).queryFeeDetails,
 
-		"system_chain":      fixed("Bittensor localnet"),
-		"system_chainType":  fixed("Development"),
-		"system_name":       fixed("bitmind localnet"),
-		"system_version":    fixed("1.0.0"),
-		"system_properties": fixed(map[string]any{"ss58Format": 42, "tokenDecimals": 9, "tokenSymbol": "TAO"}),
-		"system_health":     fixed(map[string]any{"peers": 0, "isSyncing": false, "shouldHavePeers": false}),
-		"system_nodeRoles":  fixed([]string{"Authority"}),
-		"system_peers":      fixed([]string{}),
-		"system_syncState":  (*rpcCall).syncState,
-		"rpc_methods":       (*rpcCall).methods,
+		"system_chain":         fixed("Bittensor localnet"),
+		"system_chainType":     fixed("Development"),
+		"system_name":          fixed("bitmind localnet"),
+		"system_version":       fixed("1.0.0"),
+		"system_properties":    fixed(properties),
+		"system_health":        fixed(map[string]any{"peers": 0, "isSyncing": false, "shouldHavePeers": false}),
+		"system_nodeRoles":     fixed([]string{"Authority"}),
+		"system_peers":         fixed([]string{}),
+		"system_reservedPeers": fixed([]string{}),
+		// There is no network; this is what a node of //Alice's calls itself.
+		"system_localPeerId":          fixed("12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp"),
+		"system_localListenAddresses": fixed([]string{}),
+		"system_syncState":            (*rpcCall).syncState,
+		"system_dryRun":               (*rpcCall).dryRun, "system_dryRunAt": (*rpcCall).dryRun,
+		"rpc_methods": (*rpcCall).methods,
+
+		"dev_advance": (*rpcCall).advance,
+		"dev_export":  (*rpcCall).export,
 	}
 	for name, f := range subscriptionMethods() {
 		m[name] = f
@@ -60,10 +74,16 @@ func rpcMethods() map[string]rpcMethod {
 	return m
 }
 
+// properties are what a chain tells of its addresses and its currency.
+var properties = map[string]any{"ss58Format": 42, "tokenDecimals": 9, "tokenSymbol": "TAO"}
+
 func fixed(v any) rpcMethod { return func(*rpcCall, params) (any, error) { return v, nil } }
 
 func (r *rpcCall) run(req request) (any, error) {
 	f := r.chain.methods[req.Method]
+	if node, ok := r.rt.nodeMethod(req.Method); f == nil && ok {
+		f = node
+	}
 	if f == nil {
 		return nil, &rpcError{Code: codeNoMethod, Message: "Method not found"}
 	}
@@ -148,11 +168,28 @@ func (r *rpcCall) at(p params, i int, f func(b *block, s *storage) error) error 
 	return f(b, &storage{reader: state, items: r.chain.rt.items})
 }
 
-func (r *rpcCall) getMetadata(params) (any, error) {
-	return substrate.Hex(r.chain.current().metadataV14), nil
+// atKnown checks the block that an optional hash names, for what is the same
+// at every block.
+func (r *rpcCall) atKnown(p params, i int) error {
+	r.chain.mu.RLock()
+	defer r.chain.mu.RUnlock()
+	_, err := r.block(p, i)
+	return err
 }
 
-func (r *rpcCall) getRuntimeVersion(params) (any, error) { return r.chain.current().versionJSON(), nil }
+func (r *rpcCall) getMetadata(p params) (any, error) {
+	if err := r.atKnown(p, 0); err != nil {
+		return nil, err
+	}
+	return substrate.Hex(r.rt.metadataV14), nil
+}
+
+func (r *rpcCall) getRuntimeVersion(p params) (any, error) {
+	if err := r.atKnown(p, 0); err != nil {
+		return nil, err
+	}
+	return r.rt.versionJSON(), nil
+}
 
 func (r *rpcCall) syncState(params) (any, error) {
 	n := r.chain.BlockNumber()
@@ -160,5 +197,7 @@ func (r *rpcCall) syncState(params) (any, error) {
 }
 
 func (r *rpcCall) methods(params) (any, error) {
-	return map[string]any{"methods": sortedKeys(r.chain.methods)}, nil
+	names := append(sortedKeys(r.chain.methods), r.rt.nodeMethodNames()...)
+	slices.Sort(names)
+	return map[string]any{"methods": names}, nil
 }

@@ -1,6 +1,7 @@
 package localnet
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -67,6 +68,7 @@ const (
 	maxKeys     = 1000
 	maxAllKeys  = 100_000
 	maxQueryKey = 10_000
+	maxQueried  = 1_000_000 // keys times blocks
 )
 
 func (r *rpcCall) getKeys(p params) (out any, err error) {
@@ -107,7 +109,7 @@ func (r *rpcCall) getKeysPaged(p params) (out any, err error) {
 		return nil, err
 	}
 	if count < 0 || count > maxKeys {
-		return nil, &rpcError{Code: 4002, Message: fmt.Sprintf("count exceeds maximum value. value: %d, max: %d", count, maxKeys)}
+		return nil, &rpcError{Code: codeState, Message: fmt.Sprintf("count exceeds maximum value. value: %d, max: %d", count, maxKeys)}
 	}
 	var after []byte
 	if !p.absent(2) {
@@ -136,6 +138,60 @@ func (r *rpcCall) queryStorageAt(p params) (out any, err error) {
 		return nil
 	})
 	return out, err
+}
+
+// queryStorage lists how keys changed over a range of blocks: their values in
+// the first, then what each later block changed.
+func (r *rpcCall) queryStorage(p params) (out any, err error) {
+	keys, err := p.keys(0)
+	if err != nil {
+		return nil, err
+	}
+	if p.absent(1) {
+		return nil, invalidParams("parameter 1, a block hash, is missing")
+	}
+	r.chain.mu.RLock()
+	defer r.chain.mu.RUnlock()
+	from, err := r.block(p, 1)
+	if err != nil {
+		return nil, err
+	}
+	to, err := r.block(p, 2)
+	if err != nil {
+		return nil, err
+	}
+	if to.number < from.number {
+		return nil, &rpcError{Code: 4001, Message: fmt.Sprintf("Cannot resolve a block range ['%s' ... '%s]: from number > to number", from.id, to.id)}
+	}
+	if n := to.number - from.number; n*uint64(len(keys)) > maxQueried {
+		return nil, &rpcError{Code: codeState, Message: fmt.Sprintf("count exceeds maximum value. value: %d, max: %d", n*uint64(len(keys)), maxQueried)}
+	}
+	sets := []changeSet{}
+	last := make([][]byte, len(keys))
+	for n := from.number; n <= to.number; n++ {
+		b := r.chain.recent.byNumber(n)
+		state, ok := r.chain.recent.stateAt(b, r.chain.st)
+		if !ok {
+			return nil, &rpcError{Code: codeClient, Message: "Client error: UnknownBlock: State already discarded for " + b.id.String()}
+		}
+		changed := [][2]*string{}
+		for i, k := range keys {
+			v := state.get(k)
+			if n == from.number || !bytes.Equal(v, last[i]) || (v == nil) != (last[i] == nil) {
+				changed = append(changed, keyAndValue(k, v))
+			}
+			last[i] = v
+		}
+		if len(changed) > 0 {
+			sets = append(sets, changeSet{b.id, changed})
+		}
+	}
+	return sets, nil
+}
+
+// getReadProof cannot be: the state is no tree.
+func (r *rpcCall) getReadProof(params) (any, error) {
+	return nil, &rpcError{Code: codeClient, Message: "Client error: this development chain keeps no trie, so nothing can be proven; read the storage instead"}
 }
 
 func (p params) keys(i int) ([]string, error) {

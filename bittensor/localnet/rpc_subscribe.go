@@ -60,7 +60,7 @@ func (r *rpcCall) subscribeVersion(params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.push(r.chain.current().versionJSON(), false)
+	s.push(r.rt.versionJSON(), false)
 	return s.id, nil
 }
 

@@ -15,6 +15,7 @@ type runtime struct {
 	meta          *substrate.Metadata
 	metadataV14   []byte
 	metadataV15   []byte
+	metadataV16   []byte
 	items         items
 	errors        map[string][2]uint8 // "Pallet.Error" -> pallet index, error index
 	calls         map[string]callFunc
@@ -51,6 +52,9 @@ func newRuntime(spec uint32, allowLoopback bool) (*runtime, error) {
 	if rt.metadataV15, err = rt.meta.Encode(15); err != nil {
 		return nil, fmt.Errorf("runtime %d: %w", spec, err)
 	}
+	if rt.metadataV16, err = rt.meta.Encode(16); err != nil {
+		return nil, fmt.Errorf("runtime %d: %w", spec, err)
+	}
 	rt.items = newItems(rt.meta)
 	for _, pallet := range rt.meta.Pallets {
 		if pallet.Errors == nil {
@@ -66,7 +70,7 @@ func newRuntime(spec uint32, allowLoopback bool) (*runtime, error) {
 // runtimeCalls gathers the calls of all pallets. A declared call that is not
 // here fails with System.CallFiltered, as on a chain that filters it.
 func runtimeCalls() map[string]callFunc {
-	all := laterCalls()
+	all := map[string]callFunc{}
 	for _, group := range []map[string]callFunc{
 		systemCalls(), balancesCalls(), utilityCalls(), sudoCalls(),
 		registrationCalls(), servingCalls(), stakingCalls(), weightsCalls(), adminCalls(),

@@ -72,6 +72,19 @@ func (c *Chain) unwatch(id substrate.Hash, w *watcher) {
 	}
 }
 
+// drop takes a waiting transaction out of the pool.
+func (c *Chain) drop(id substrate.Hash) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	entry := c.pool.byHash[id]
+	if entry == nil {
+		return false
+	}
+	c.pool.remove(entry)
+	entry.tell("dropped", true)
+	return true
+}
+
 // nextNonce is the nonce for an account's next transaction, counting those
 // that wait.
 func (c *Chain) nextNonce(id ss58.AccountID) uint64 {
