@@ -35,6 +35,7 @@ type StatusError struct {
 	Err     error  // the cause, where there is one on this side; may be nil
 }
 
+// Error gives status and message.
 func (e *StatusError) Error() string {
 	if e.Message == "" {
 		return fmt.Sprintf("status %d", e.Code)
