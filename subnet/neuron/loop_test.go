@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/maxmos001/bitmind-subnet/bittensor/yuma"
 )
 
 func TestLoopOutlivesErrorsAndPanics(t *testing.T) {
@@ -62,10 +64,9 @@ func TestLoopEndsWithContext(t *testing.T) {
 }
 
 func TestEpochs(t *testing.T) {
-	// (block + netuid + 1) % (tempo + 1) == 0 runs consensus.
 	const netuid, tempo = 1, 10
 	for block := uint64(1); block < 100; block++ {
-		runs := (block+netuid+1)%(tempo+1) == 0
+		runs := yuma.Due(block, netuid, tempo)
 		changed := Epoch(block, netuid, tempo) != Epoch(block-1, netuid, tempo)
 		if runs != changed || runs != (EpochBlock(block, netuid, tempo) == 0) {
 			t.Fatalf("block %d: consensus %v, epoch changes %v, block %d of it", block, runs, changed, EpochBlock(block, netuid, tempo))

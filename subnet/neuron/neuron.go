@@ -194,17 +194,18 @@ func (n *Neuron) broadcast() {
 	n.changed = make(chan struct{})
 }
 
-// Epoch numbers the stretches between two runs of consensus: the chain runs it
-// in every block with (block + netuid + 1) % (tempo + 1) == 0, which is the first
-// block of an epoch here.
+// Epoch numbers the stretches between two runs of consensus: the chain runs it at
+// the start of every block with (block + netuid + 1) % (tempo + 1) == tempo (see
+// yuma.Due), which is the first block of an epoch here: what that block holds counts
+// in the next run.
 func Epoch(block uint64, netuid, tempo uint16) uint64 {
-	return (block + uint64(netuid) + 1) / (uint64(tempo) + 1)
+	return (block + uint64(netuid) + 2) / (uint64(tempo) + 1)
 }
 
 // EpochBlock returns how many blocks after the epoch's first the block is: 0 to
 // tempo.
 func EpochBlock(block uint64, netuid, tempo uint16) uint64 {
-	return (block + uint64(netuid) + 1) % (uint64(tempo) + 1)
+	return (block + uint64(netuid) + 2) % (uint64(tempo) + 1)
 }
 
 // RequestSync has the metagraph read as soon as possible. It returns at once.
