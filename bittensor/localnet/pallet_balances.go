@@ -74,7 +74,7 @@ func (e *env) withdraw(id ss58.AccountID, amount uint64) error {
 	if a.free < existentialDeposit && a.reserved == 0 && a.providers > 0 {
 		if a.free > 0 {
 			e.emit("Balances", "DustLost", id, a.free)
-			e.burnIssuance(a.free)
+			e.burnTotal(a.free)
 			a.free = 0
 		}
 		a.providers = 0
@@ -87,6 +87,19 @@ func (e *env) withdraw(id ss58.AccountID, amount uint64) error {
 // burnIssuance takes destroyed tokens out of the total.
 func (e *env) burnIssuance(amount uint64) {
 	e.subU64("Balances.TotalIssuance", amount)
+}
+
+// burnTotal takes tokens out of existence, by both counts: that of the
+// balances, and TotalIssuance, which has the TAO in the pools as well.
+func (e *env) burnTotal(amount uint64) {
+	e.burnIssuance(amount)
+	e.subU64("TotalIssuance", amount)
+}
+
+// mintTotal brings new tokens into existence, by both counts.
+func (e *env) mintTotal(amount uint64) {
+	e.mintIssuance(amount)
+	e.addU64("TotalIssuance", amount)
 }
 
 // mintIssuance adds new tokens to the total.

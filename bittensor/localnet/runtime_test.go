@@ -317,10 +317,10 @@ func TestBurnFollowsDemand(t *testing.T) {
 		alpha, want  uint64
 	}{
 		{100, 3, 1, 0, 200}, {100, 0, 1, 0, 50}, {100, 1, 1, 0, 100},
-		{100, 3, 1, ^uint64(0), 100}, {100, 3, 1, 1 << 63, 149},
+		{100, 3, 1, ^uint64(0), 100}, {100, 3, 1, 1 << 63, 150}, {100, 0, 0, 0, 1}, {1 << 40, 9, 1, 0, 1 << 41},
 	} {
-		if got := upgradedBurn(c.burn, c.made, c.target, c.alpha); got != c.want {
-			t.Errorf("upgradedBurn(%d, %d, %d, %d) = %d, want %d", c.burn, c.made, c.target, c.alpha, got, c.want)
+		if got := adjusted(c.burn, c.made, c.target, c.alpha, 1, 1<<41); got != c.want {
+			t.Errorf("adjusted(%d, %d, %d, %d) = %d, want %d", c.burn, c.made, c.target, c.alpha, got, c.want)
 		}
 	}
 }

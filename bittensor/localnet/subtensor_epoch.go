@@ -12,12 +12,15 @@ import (
 // blockStep is what the runtime does at the beginning of each block before
 // any extrinsic: registration prices, emission, and the epochs that are due.
 func (e *env) blockStep() error {
+	for _, key := range e.prefixKeys("StakingOperationRateLimiter") {
+		e.w.set(key, nil)
+	}
 	var earning []uint16
 	for _, netuid := range e.netuids() {
+		e.adjustBurn(netuid)
 		if netuid == 0 {
 			continue
 		}
-		e.adjustBurn(netuid)
 		if e.has("FirstEmissionBlockNumber", le16(netuid)) {
 			earning = append(earning, netuid)
 		}
@@ -70,6 +73,7 @@ func (e *env) distribute(netuids []uint16) {
 		e.setU64("SubnetTaoInEmission", added, id)
 		e.setU64("SubnetAlphaInEmission", alphaIn, id)
 		e.setU64("SubnetAlphaOutEmission", alphaOut, id)
+		e.grow(netuid, added, alphaIn)
 		e.addU64("SubnetTAO", added, id)
 		e.addU64("SubnetAlphaIn", alphaIn, id)
 		e.addU64("SubnetAlphaOut", alphaOut, id)

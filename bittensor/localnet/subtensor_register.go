@@ -1,8 +1,11 @@
 package localnet
 
 import (
+	"cmp"
 	"math/big"
+	"slices"
 
+	"github.com/maxmos001/bitmind-subnet/bittensor/scale"
 	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
 )
 
@@ -12,13 +15,14 @@ func registrationCalls() map[string]callFunc {
 			return e.burnedRegister(from, a.u16("netuid"), a.account("hotkey"))
 		},
 		"SubtensorModule.root_register": func(e *env, from origin, a args) error {
-			return e.fail("CallDisabled", "SubNetRegistrationDisabled")
+			return e.rootRegister(from, a.account("hotkey"))
 		},
-		"SubtensorModule.register_network": func(e *env, from origin, a args) error {
-			return e.registerNetwork(from, a.account("hotkey"))
-		},
-		"SubtensorModule.start_call": func(e *env, from origin, a args) error {
-			return e.startCall(from, a.u16("netuid"))
+		"SubtensorModule.try_associate_hotkey": func(e *env, from origin, a args) error {
+			coldkey, err := from.signed()
+			if err == nil {
+				e.createHotkey(coldkey, a.account("hotkey"))
+			}
+			return err
 		},
 	}
 }
@@ -94,17 +98,22 @@ func (e *env) burnedRegister(from origin, netuid uint16, hotkey ss58.AccountID) 
 	if e.u16("MaxAllowedUids", id) == 0 || full && !found {
 		return e.fail("NoNeuronIdAvailable", "NoNeuronIdAvailable")
 	}
-	if err := e.withdraw(coldkey, burn); err != nil {
-		return e.fail("BalanceWithdrawalError")
+	if err := e.payOut(coldkey, burn); err != nil {
+		return err
 	}
-	e.emit("Balances", "Withdraw", coldkey, burn)
 	// The burn buys alpha that nobody gets, which raises the price a little.
-	alpha := e.swapTaoForAlpha(netuid, burn)
-	e.subU64("SubnetAlphaOut", alpha, id)
+	bought, err := e.buyAlpha(netuid, burn, maxPrice, false)
+	if err != nil {
+		return err
+	}
+	e.subU64("SubnetAlphaOut", bought.out, id)
 
 	uid := e.u16("SubnetworkN", id)
 	if full {
 		uid = prune
+		if e.rt.spec == 293 {
+			e.setU16s("PruningScores", setAt(e.u16s("PruningScores", id), int(uid), 65535), id)
+		}
 		e.replaceNeuron(netuid, uid, hotkey)
 	} else {
 		e.appendNeuron(netuid, uid, hotkey)
@@ -137,15 +146,21 @@ func (e *env) createHotkey(coldkey, hotkey ss58.AccountID) {
 	e.appendAccount("StakingHotkeys", hotkey, coldkey[:])
 }
 
-// appendAccount adds to a list of accounts unless it is there.
+// appendAccount adds to a list of accounts unless it is there. The list is
+// searched as it is encoded: a coldkey may have thousands of hotkeys, and
+// every payment of an epoch asks.
 func (e *env) appendAccount(name string, id ss58.AccountID, parts ...[]byte) {
-	list := e.accounts(name, parts...)
-	for _, x := range list {
-		if x == id {
-			return
+	raw := e.raw(name, parts...)
+	d := scale.NewDecoder(raw)
+	if n, err := d.Length(len(id)); err == nil {
+		for at := d.Offset(); n > 0; n-- {
+			if ss58.AccountID(raw[at:at+len(id)]) == id {
+				return
+			}
+			at += len(id)
 		}
 	}
-	e.setAccounts(name, append(list, id), parts...)
+	e.setAccounts(name, append(e.accounts(name, parts...), id), parts...)
 }
 
 func (e *env) appendNeuron(netuid, uid uint16, hotkey ss58.AccountID) {
@@ -158,6 +173,11 @@ func (e *env) appendNeuron(netuid, uid uint16, hotkey ss58.AccountID) {
 	}
 	e.setU64s("LastUpdate", setAt(e.u64s("LastUpdate", id), i, e.block), id)
 	e.setFlags("ValidatorPermit", setAt(e.flags("ValidatorPermit", id), i, false), id)
+	for m := uint8(1); m < e.u8("MechanismCountCurrent", id); m++ {
+		index := le16(storageIndex(netuid, m))
+		e.setU16s("Incentive", setAt(e.u16s("Incentive", index), i, 0), index)
+		e.setU64s("LastUpdate", setAt(e.u64s("LastUpdate", index), i, e.block), index)
+	}
 	e.enter(netuid, uid, hotkey)
 }
 
@@ -184,28 +204,47 @@ func (e *env) replaceNeuron(netuid, uid uint16, hotkey ss58.AccountID) {
 	for _, name := range []string{"Trust", "Consensus", "Incentive", "Dividends", "StakeWeight"} {
 		e.setU16s(name, setAt(e.u16s(name, id), i, 0), id)
 	}
-	e.remove("Weights", id, le16(uid))
-	e.remove("Bonds", id, le16(uid))
-	for other := range e.u16("SubnetworkN", id) {
-		row, changed := e.pairs("Weights", id, le16(other)), false
+	for m := range max(e.u8("MechanismCountCurrent", id), 1) {
+		e.forgetWeights(netuid, m, uid)
+	}
+}
+
+// forgetWeights removes a uid's weights and bonds in a mechanism, and what
+// others gave it.
+func (e *env) forgetWeights(netuid uint16, mechanism uint8, uid uint16) {
+	index := le16(storageIndex(netuid, mechanism))
+	if incentive := e.u16s("Incentive", index); int(uid) < len(incentive) {
+		e.setU16s("Incentive", setAt(incentive, int(uid), 0), index)
+	}
+	e.remove("Weights", index, le16(uid))
+	e.remove("Bonds", index, le16(uid))
+	for other := range e.u16("SubnetworkN", le16(netuid)) {
+		row, changed := e.pairs("Weights", index, le16(other)), false
 		for k := range row {
 			if row[k].UID == uid && row[k].Value != 0 {
 				row[k].Value, changed = 0, true
 			}
 		}
 		if changed {
-			e.setPairs("Weights", row, id, le16(other))
+			e.setPairs("Weights", row, index, le16(other))
 		}
 	}
 }
 
-// neuronToPrune picks the neuron that a newcomer replaces: the one with the
-// least emission, then the oldest; those still immune only when too few
-// others are left. The subnet owner's hotkey stays.
+// neuronToPrune picks the neuron that a newcomer replaces: the one that earns
+// least, then the oldest; those still immune only when too few others are
+// left. The subnet owner's own neurons stay, as many as may be immune.
 func (e *env) neuronToPrune(netuid uint16) (uint16, bool) {
 	id := le16(netuid)
 	emission := e.u64s("Emission", id)
-	owner := e.account("SubnetOwnerHotkey", id)
+	if e.rt.spec == 293 {
+		// Until later, the score of the epoch decided.
+		emission = nil
+		for _, score := range e.u16s("PruningScores", id) {
+			emission = append(emission, uint64(score))
+		}
+	}
+	immortal := e.ownersNeurons(netuid)
 	immunity := uint64(e.u16("ImmunityPeriod", id))
 	type candidate struct {
 		emission, registered uint64
@@ -215,7 +254,7 @@ func (e *env) neuronToPrune(netuid uint16) (uint16, bool) {
 	var mortal, immune candidate
 	free := uint16(0)
 	for uid := range e.u16("SubnetworkN", id) {
-		if e.hotkeyOf(netuid, uid) == owner {
+		if immortal[uid] {
 			continue
 		}
 		registered := e.u64("BlockAtRegistration", id, le16(uid))
@@ -236,8 +275,98 @@ func (e *env) neuronToPrune(netuid uint16) (uint16, bool) {
 	return immune.uid, immune.found
 }
 
-// adjustBurn moves the registration price of a subnet by the demand of the
-// past interval and resets the counters.
+// ownersNeurons are the neurons of the subnet's owner that no newcomer may
+// replace: the owner hotkey's first, then the oldest of the owner's others,
+// as many as the subnet's limit says. Spec 293 protects the owner hotkey
+// alone.
+func (e *env) ownersNeurons(netuid uint16) map[uint16]bool {
+	id := le16(netuid)
+	out := map[uint16]bool{}
+	main, registered := e.uidOf(netuid, e.account("SubnetOwnerHotkey", id))
+	if e.items["ImmuneOwnerUidsLimit"] == nil {
+		if registered {
+			out[main] = true
+		}
+		return out
+	}
+	type neuron struct {
+		block uint64
+		uid   uint16
+	}
+	var all []neuron
+	owner := e.account("SubnetOwner", id)
+	for _, hotkey := range e.accounts("OwnedHotkeys", owner[:]) {
+		if uid, ok := e.uidOf(netuid, hotkey); ok {
+			all = append(all, neuron{e.u64("BlockAtRegistration", id, le16(uid)), uid})
+		}
+	}
+	slices.SortFunc(all, func(a, b neuron) int {
+		return cmp.Or(cmp.Compare(a.block, b.block), cmp.Compare(a.uid, b.uid))
+	})
+	limit := int(e.u16("ImmuneOwnerUidsLimit", id))
+	all = all[:min(len(all), limit)]
+	if i := slices.IndexFunc(all, func(n neuron) bool { return n.uid == main }); registered && i < 0 {
+		all = slices.Insert(all, 0, neuron{uid: main})
+		all = all[:min(len(all), limit)]
+	}
+	for _, n := range all {
+		out[n.uid] = true
+	}
+	return out
+}
+
+// rootRegister gives a hotkey a place among the root validators: a free one,
+// or that of the one with the least stake, if it has less.
+func (e *env) rootRegister(from origin, hotkey ss58.AccountID) error {
+	coldkey, err := from.signed()
+	if err != nil {
+		return err
+	}
+	root := le16(0)
+	_, registered := e.uidOf(0, hotkey)
+	switch {
+	case !e.subnetExists(0):
+		return e.fail("RootNetworkDoesNotExist")
+	case e.u16("RegistrationsThisBlock", root) >= e.u16("MaxRegistrationsPerBlock", root):
+		return e.fail("TooManyRegistrationsThisBlock")
+	case e.intervalFull(0):
+		return e.fail("TooManyRegistrationsThisInterval")
+	case registered:
+		return e.fail("HotKeyAlreadyRegisteredInSubNet")
+	}
+	e.createHotkey(coldkey, hotkey)
+	uid := e.u16("SubnetworkN", root)
+	if uid < e.u16("MaxAllowedUids", root) {
+		e.appendNeuron(0, uid, hotkey)
+	} else {
+		least := ^uint64(0)
+		for i := range uid {
+			if stake := e.hotkeyAlpha(e.hotkeyOf(0, i), 0); stake < least {
+				least, uid = stake, i
+			}
+		}
+		if least >= e.hotkeyAlpha(hotkey, 0) {
+			return e.fail("StakeTooLowForRoot")
+		}
+		e.replaceNeuron(0, uid, hotkey)
+	}
+	if !e.has("Delegates", hotkey[:]) {
+		e.setU16("Delegates", rootTake, hotkey[:])
+	}
+	for _, counter := range []string{"RegistrationsThisInterval", "RegistrationsThisBlock"} {
+		e.setU16(counter, e.u16(counter, root)+1, root)
+	}
+	e.emit("SubtensorModule", "NeuronRegistered", uint16(0), uid, hotkey)
+	return nil
+}
+
+// rootTake is the share, in 65535ths, that a root validator keeps unless it
+// has said otherwise: 18 %.
+const rootTake = 11_796
+
+// adjustBurn moves the registration price of a subnet, and the difficulty of
+// registering by work, by the demand of the past interval and resets the
+// counters.
 func (e *env) adjustBurn(netuid uint16) {
 	id := le16(netuid)
 	if e.u16("RegistrationsThisBlock", id) != 0 {
@@ -247,10 +376,16 @@ func (e *env) adjustBurn(netuid uint16) {
 		return
 	}
 	made, target := e.u16("RegistrationsThisInterval", id), e.u16("TargetRegistrationsPerInterval", id)
-	burn := e.u64("Burn", id)
-	if burnMade := e.u16("BurnRegistrationsThisInterval", id); target > 0 && (made <= target) == (burnMade == 0) {
-		next := upgradedBurn(burn, made, target, e.u64("AdjustmentAlpha", id))
-		e.setU64("Burn", min(max(next, e.u64("MinBurn", id)), e.u64("MaxBurn", id)), id)
+	byWork, byBurn := e.u16("POWRegistrationsThisInterval", id), e.u16("BurnRegistrationsThisInterval", id)
+	alpha := e.u64("AdjustmentAlpha", id)
+	// Above the target the way that was used more gets dearer; else the other
+	// one is adjusted, and so gets cheaper.
+	above := made > target
+	if byWork == byBurn || above == (byBurn > byWork) {
+		e.setU64("Burn", adjusted(e.u64("Burn", id), made, target, alpha, e.u64("MinBurn", id), e.u64("MaxBurn", id)), id)
+	}
+	if byWork == byBurn || above == (byWork > byBurn) {
+		e.setU64("Difficulty", adjusted(e.u64("Difficulty", id), made, target, alpha, e.u64("MinDifficulty", id), e.u64("MaxDifficulty", id)), id)
 	}
 	e.setU64("LastAdjustmentBlock", e.block, id)
 	for _, counter := range []string{"RegistrationsThisInterval", "BurnRegistrationsThisInterval", "POWRegistrationsThisInterval"} {
@@ -258,52 +393,33 @@ func (e *env) adjustBurn(netuid uint16) {
 	}
 }
 
-// upgradedBurn scales a price by (made+target)/(2*target), smoothed by alpha
-// (2^64-1 keeps the old price).
-func upgradedBurn(burn uint64, made, target uint16, alpha uint64) uint64 {
-	b := new(big.Int).SetUint64(burn)
-	scaled := new(big.Int).Mul(b, big.NewInt(int64(made)+int64(target)))
-	scaled.Div(scaled, big.NewInt(2*int64(target)))
-	one := new(big.Int).SetUint64(^uint64(0))
-	keep := new(big.Int).SetUint64(alpha)
-	next := new(big.Int).Mul(b, keep)
-	next.Add(next, scaled.Mul(scaled, keep.Sub(one, keep)))
-	next.Div(next, one)
-	if !next.IsUint64() {
-		return ^uint64(0)
+// adjusted scales a value by (made+target)/(2*target), smoothed by alpha
+// (2^64-1 keeps the old value) and held between two bounds. Fractions have 18
+// bits, as the runtime's.
+func adjusted(value uint64, made, target uint16, alpha, least, most uint64) uint64 {
+	const fraction = 18
+	sum := int64(min(uint32(made)+uint32(target), 65535))
+	v := new(big.Int).SetUint64(value)
+	scaled := new(big.Int).Mul(v, big.NewInt(sum))
+	scaled.Lsh(scaled, fraction)
+	if double := int64(min(2*uint32(target), 65535)); double > 0 {
+		scaled.Quo(scaled, big.NewInt(double))
+	} else {
+		scaled.SetInt64(0)
 	}
-	return next.Uint64()
-}
-
-// networkLock is the price of a new subnet, in rao.
-func (e *env) networkLock() uint64 { return e.u64("NetworkMinLockCost") }
-
-func (e *env) registerNetwork(from origin, hotkey ss58.AccountID) error {
-	coldkey, err := from.signed()
-	if err != nil {
-		return err
+	keep := new(big.Int).Lsh(new(big.Int).SetUint64(alpha), fraction)
+	keep.Quo(keep, new(big.Int).SetUint64(^uint64(0)))
+	change := new(big.Int).Sub(big.NewInt(1<<fraction), keep)
+	next := new(big.Int).Mul(change, scaled)
+	next.Rsh(next, fraction)
+	next.Add(next, keep.Mul(keep, v))
+	switch {
+	case next.Cmp(new(big.Int).Lsh(new(big.Int).SetUint64(most), fraction)) >= 0:
+		return most
+	case next.Cmp(new(big.Int).Lsh(new(big.Int).SetUint64(least), fraction)) <= 0:
+		return least
 	}
-	if owner := e.account("Owner", hotkey[:]); e.has("Owner", hotkey[:]) && owner != coldkey {
-		return e.fail("NonAssociatedColdKey")
-	}
-	lock := e.networkLock()
-	if e.balance(coldkey) < lock {
-		return e.fail("CannotAffordLockCost", "NotEnoughBalanceToStake")
-	}
-	netuid := uint16(1)
-	for e.subnetExists(netuid) {
-		if netuid == 1<<16-1 {
-			return e.fail("SubnetLimitReached")
-		}
-		netuid++
-	}
-	if err := e.withdraw(coldkey, lock); err != nil {
-		return e.fail("BalanceWithdrawalError")
-	}
-	e.emit("Balances", "Withdraw", coldkey, lock)
-	e.newSubnet(netuid, coldkey, hotkey, lock)
-	e.emit("SubtensorModule", "NetworkAdded", netuid, uint16(1))
-	return nil
+	return next.Rsh(next, fraction).Uint64()
 }
 
 // newSubnet creates a subnet with its owner's hotkey as uid 0. Both sides of
@@ -325,6 +441,7 @@ func (e *env) newSubnet(netuid uint16, coldkey, hotkey ss58.AccountID, lock uint
 	e.setU64("SubnetAlphaIn", lock, id)
 	e.setU64("SubnetAlphaOut", 0, id)
 	e.addU64("TotalStake", lock)
+	e.grow(netuid, 0, 0)
 	e.createHotkey(coldkey, hotkey)
 	e.appendNeuron(netuid, 0, hotkey)
 }

@@ -2,7 +2,6 @@ package localnet
 
 import (
 	"math/big"
-	"math/bits"
 
 	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
 )
@@ -12,10 +11,40 @@ const minStake = 2_000_000
 
 func stakingCalls() map[string]callFunc {
 	return map[string]callFunc{
-		"SubtensorModule.add_stake":          (*env).addStake,
-		"SubtensorModule.remove_stake":       (*env).removeStake,
-		"SubtensorModule.add_stake_limit":    (*env).addStake,
-		"SubtensorModule.remove_stake_limit": (*env).removeStake,
+		"SubtensorModule.add_stake": func(e *env, from origin, a args) error {
+			_, err := e.addStake(from, a.account("hotkey"), a.u16("netuid"), a.u64("amount_staked"))
+			return err
+		},
+		"SubtensorModule.remove_stake": func(e *env, from origin, a args) error {
+			return e.removeStake(from, a.account("hotkey"), a.u16("netuid"), a.u64("amount_unstaked"))
+		},
+		"SubtensorModule.add_stake_limit": func(e *env, from origin, a args) error {
+			_, err := e.addStakeLimit(from, a.account("hotkey"), a.u16("netuid"), a.u64("amount_staked"), a.u64("limit_price"), arg[bool](a, "allow_partial"))
+			return err
+		},
+		"SubtensorModule.remove_stake_limit": func(e *env, from origin, a args) error {
+			return e.removeStakeLimit(from, a.account("hotkey"), a.u16("netuid"), a.u64("amount_unstaked"), a.u64("limit_price"), arg[bool](a, "allow_partial"))
+		},
+		"SubtensorModule.remove_stake_full_limit": func(e *env, from origin, a args) error {
+			who, err := from.signed()
+			if err != nil {
+				return err
+			}
+			hotkey, netuid := a.account("hotkey"), a.u16("netuid")
+			all := e.stakeOf(hotkey, who, netuid)
+			if a.any("limit_price") == nil {
+				return e.removeStake(from, hotkey, netuid, all)
+			}
+			return e.removeStakeLimit(from, hotkey, netuid, all, a.u64("limit_price"), false)
+		},
+		"SubtensorModule.unstake_all":       func(e *env, from origin, a args) error { return e.unstakeAll(from, a.account("hotkey"), false) },
+		"SubtensorModule.unstake_all_alpha": func(e *env, from origin, a args) error { return e.unstakeAll(from, a.account("hotkey"), true) },
+		"SubtensorModule.recycle_alpha": func(e *env, from origin, a args) error {
+			return e.destroyAlpha(from, a.account("hotkey"), a.u64("amount"), a.u16("netuid"), true)
+		},
+		"SubtensorModule.burn_alpha": func(e *env, from origin, a args) error {
+			return e.destroyAlpha(from, a.account("hotkey"), a.u64("amount"), a.u16("netuid"), false)
+		},
 	}
 }
 
@@ -110,175 +139,219 @@ func (e *env) changeShares(hotkey, coldkey ss58.AccountID, id []byte, all, delta
 	e.setShares("TotalHotkeyShares", all.Add(all, delta), hotkey[:], id)
 }
 
-// The pool of a subnet holds TAO and alpha whose product a swap keeps. Root
-// (mechanism 0) swaps one for one.
-
-// alphaForTao returns how much alpha an amount of TAO buys.
-func (s *storage) alphaForTao(netuid uint16, tao uint64) uint64 {
-	id := le16(netuid)
-	if s.u16("SubnetMechanism", id) == 0 {
-		return tao
-	}
-	return swapOut(s.u64("SubnetTAO", id), s.u64("SubnetAlphaIn", id), tao)
-}
-
-// taoForAlpha returns how much TAO an amount of alpha sells for.
-func (s *storage) taoForAlpha(netuid uint16, alpha uint64) uint64 {
-	id := le16(netuid)
-	if s.u16("SubnetMechanism", id) == 0 {
-		return alpha
-	}
-	return swapOut(s.u64("SubnetAlphaIn", id), s.u64("SubnetTAO", id), alpha)
-}
-
-// swapOut is out*amount/(in+amount), rounded down.
-func swapOut(in, out, amount uint64) uint64 {
-	sum, carry := bits.Add64(in, amount, 0)
-	if sum == 0 || carry != 0 {
-		return 0
-	}
-	hi, lo := bits.Mul64(out, amount)
-	q, _ := bits.Div64(hi, lo, sum)
-	return q
-}
-
-// price is the price of alpha in rao per whole token.
-func (s *storage) price(netuid uint16) uint64 {
-	id := le16(netuid)
-	alpha := s.u64("SubnetAlphaIn", id)
-	if s.u16("SubnetMechanism", id) == 0 || alpha == 0 {
-		return 1_000_000_000
-	}
-	hi, lo := bits.Mul64(s.u64("SubnetTAO", id), 1_000_000_000)
-	if hi >= alpha {
-		return ^uint64(0)
-	}
-	q, _ := bits.Div64(hi, lo, alpha)
-	return q
-}
-
-func (e *env) swapTaoForAlpha(netuid uint16, tao uint64) uint64 {
-	id := le16(netuid)
-	alpha := e.alphaForTao(netuid, tao)
-	e.addU64("SubnetTAO", tao, id)
-	if e.u16("SubnetMechanism", id) != 0 {
-		e.subU64("SubnetAlphaIn", alpha, id)
-	}
-	e.addU64("SubnetAlphaOut", alpha, id)
-	e.addU64("TotalStake", tao)
-	e.addVolume(netuid, tao)
-	return alpha
-}
-
-func (e *env) swapAlphaForTao(netuid uint16, alpha uint64) uint64 {
-	id := le16(netuid)
-	tao := e.taoForAlpha(netuid, alpha)
-	if e.u16("SubnetMechanism", id) != 0 {
-		e.addU64("SubnetAlphaIn", alpha, id)
-	}
-	e.subU64("SubnetAlphaOut", alpha, id)
-	e.subU64("SubnetTAO", tao, id)
-	e.subU64("TotalStake", tao)
-	e.addVolume(netuid, tao)
-	return tao
-}
-
-// addVolume counts the TAO traded; the counter has 128 bits.
-func (e *env) addVolume(netuid uint16, tao uint64) {
-	v := e.shares("SubnetVolume", le16(netuid))
-	e.setShares("SubnetVolume", v.Add(v, new(big.Int).SetUint64(tao)), le16(netuid))
-}
-
-// checkAddStake holds the checks that a transaction already fails validation
-// by.
-func (e *env) checkAddStake(coldkey ss58.AccountID, a args) error {
-	netuid, hotkey, amount := a.u16("netuid"), a.account("hotkey"), a.u64("amount_staked")
+// canBuy holds the checks of staking an amount, in the runtime's order. With
+// partial an amount beyond the most is cut down, else refused.
+func (e *env) canBuy(coldkey, hotkey ss58.AccountID, netuid uint16, amount, most uint64, partial bool) error {
 	switch {
 	case !e.subnetExists(netuid):
 		return e.fail("SubnetNotExists")
 	case !e.flag("SubtokenEnabled", le16(netuid)):
 		return e.fail("SubtokenDisabled")
-	case amount < minStake:
+	case amount < minStake+e.swapFee(netuid, minStake):
 		return e.fail("AmountTooLow")
+	case !partial && amount > most:
+		return e.fail("SlippageTooHigh")
+	}
+	amount = min(amount, most)
+	switch {
 	case e.balance(coldkey) < amount:
 		return e.fail("NotEnoughBalanceToStake")
 	case !e.has("Owner", hotkey[:]):
 		return e.fail("HotKeyAccountNotExists")
-	case e.alphaForTao(netuid, amount) == 0:
-		return e.fail("InsufficientLiquidity")
 	}
-	if limit, ok := a.rec.Get("limit_price"); ok && limit != nil && e.priceAfterBuy(netuid, amount) > a.u64("limit_price") {
-		return e.fail("SlippageTooHigh")
+	out, _, err := e.trade(netuid, true, amount, maxPrice, false)
+	switch {
+	case err != nil:
+		return e.fail("InsufficientLiquidity")
+	case out.in < minStake:
+		return e.fail("AmountTooLow")
+	case out.out == 0:
+		return e.fail("InsufficientLiquidity")
 	}
 	return nil
 }
 
-// priceAfterBuy is the price once an amount of TAO has been spent.
-func (e *env) priceAfterBuy(netuid uint16, tao uint64) (after uint64) {
-	_ = e.nested(func(inner *env) error {
-		inner.swapTaoForAlpha(netuid, tao)
-		after = inner.price(netuid)
-		return errUndo
-	})
-	return after
+// canSell holds the checks of unstaking an amount of alpha.
+func (e *env) canSell(coldkey, hotkey ss58.AccountID, netuid uint16, amount, most uint64, partial bool) error {
+	owned := e.stakeOf(hotkey, coldkey, netuid)
+	switch {
+	case !e.subnetExists(netuid):
+		return e.fail("SubnetNotExists")
+	case e.justStaked(coldkey, hotkey, netuid):
+		return e.fail("StakingOperationRateLimitExceeded")
+	case amount == 0:
+		return e.fail("AmountTooLow")
+	case amount > owned:
+		return e.fail("NotEnoughStakeToWithdraw")
+	}
+	out, _, err := e.trade(netuid, false, amount, minPrice, false)
+	switch {
+	case err != nil:
+		return e.fail("InsufficientLiquidity")
+	case amount < owned && out.out < minStake:
+		return e.fail("AmountTooLow")
+	case !partial && amount > most:
+		return e.fail("SlippageTooHigh")
+	case !e.has("Owner", hotkey[:]):
+		return e.fail("HotKeyAccountNotExists")
+	}
+	return nil
 }
 
-// errUndo ends a nested execution that was only tried.
-var errUndo = &dispatchError{name: "undo", value: asVariant("Other")}
+// justStaked reports whether stake was added in this block, which may not be
+// removed in the same one.
+func (s *storage) justStaked(coldkey, hotkey ss58.AccountID, netuid uint16) bool {
+	return s.has("StakingOperationRateLimiter", hotkey[:], coldkey[:], le16(netuid))
+}
 
-func (e *env) addStake(from origin, a args) error {
-	coldkey, err := from.signed()
+// stakeInto spends TAO that has left a balance on stake.
+func (e *env) stakeInto(hotkey, coldkey ss58.AccountID, netuid uint16, amount, limit uint64, limited, feeless bool) (uint64, error) {
+	bought, err := e.buyAlpha(netuid, amount, limit, feeless)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if err := e.checkAddStake(coldkey, a); err != nil {
-		return err
+	if bought.out == 0 {
+		return 0, e.fail("AmountTooLow")
 	}
-	netuid, hotkey, amount := a.u16("netuid"), a.account("hotkey"), a.u64("amount_staked")
+	e.addAlpha(hotkey, coldkey, netuid, bought.out)
+	e.setU64("LastColdkeyHotkeyStakeBlock", e.block, coldkey[:], hotkey[:])
+	if limited {
+		e.setFlag("StakingOperationRateLimiter", true, hotkey[:], coldkey[:], le16(netuid))
+	}
+	e.emit("SubtensorModule", "StakeAdded", coldkey, hotkey, amount, bought.out, netuid, bought.fee)
+	return bought.out, nil
+}
+
+// unstakeFrom turns stake into TAO that is not in a balance yet.
+func (e *env) unstakeFrom(hotkey, coldkey ss58.AccountID, netuid uint16, amount, limit uint64, feeless bool) (uint64, error) {
+	e.takeAlpha(hotkey, coldkey, netuid, amount)
+	sold, err := e.sellAlpha(netuid, amount, limit, feeless)
+	if err != nil {
+		return 0, err
+	}
+	// What the limit left unsold goes back.
+	e.addAlpha(hotkey, coldkey, netuid, satSub(amount, satAdd(sold.in, sold.fee)))
+	e.setU64("LastColdkeyHotkeyStakeBlock", e.block, coldkey[:], hotkey[:])
+	e.emit("SubtensorModule", "StakeRemoved", coldkey, hotkey, sold.out, amount, netuid, sold.fee)
+	return sold.out, nil
+}
+
+// payIn puts TAO from a pool into a balance.
+func (e *env) payIn(coldkey ss58.AccountID, amount uint64) {
+	if amount == 0 {
+		return
+	}
+	e.deposit(coldkey, amount)
+	e.mintIssuance(amount)
+	e.emit("Balances", "Deposit", coldkey, amount)
+}
+
+// payOut takes TAO out of a balance, for a pool.
+func (e *env) payOut(coldkey ss58.AccountID, amount uint64) error {
 	if err := e.withdraw(coldkey, amount); err != nil {
 		return e.fail("BalanceWithdrawalError")
 	}
 	e.emit("Balances", "Withdraw", coldkey, amount)
 	e.burnIssuance(amount)
-	alpha := e.swapTaoForAlpha(netuid, amount)
-	e.addAlpha(hotkey, coldkey, netuid, alpha)
-	e.setU64("LastColdkeyHotkeyStakeBlock", e.block, coldkey[:], hotkey[:])
-	e.emit("SubtensorModule", "StakeAdded", coldkey, hotkey, amount, alpha, netuid, uint64(0))
 	return nil
 }
 
-func (e *env) checkRemoveStake(coldkey ss58.AccountID, a args) error {
-	netuid, hotkey, amount := a.u16("netuid"), a.account("hotkey"), a.u64("amount_unstaked")
-	owned := e.stakeOf(hotkey, coldkey, netuid)
-	switch {
-	case !e.subnetExists(netuid):
-		return e.fail("SubnetNotExists")
-	case !e.flag("SubtokenEnabled", le16(netuid)):
-		return e.fail("SubtokenDisabled")
-	case !e.has("Owner", hotkey[:]):
-		return e.fail("HotKeyAccountNotExists")
-	case amount > owned:
-		return e.fail("NotEnoughStakeToWithdraw")
-	case e.taoForAlpha(netuid, amount) < minStake && amount != owned || amount == 0:
-		return e.fail("AmountTooLow")
+func (e *env) addStake(from origin, hotkey ss58.AccountID, netuid uint16, amount uint64) (uint64, error) {
+	coldkey, err := from.signed()
+	if err != nil {
+		return 0, err
 	}
-	return nil
+	if !e.flag("SubtokenEnabled", le16(netuid)) {
+		return 0, e.fail("SubtokenDisabled")
+	}
+	if err := e.canBuy(coldkey, hotkey, netuid, amount, amount, false); err != nil {
+		return 0, err
+	}
+	if err := e.payOut(coldkey, amount); err != nil {
+		return 0, err
+	}
+	return e.stakeInto(hotkey, coldkey, netuid, amount, maxPrice, true, false)
 }
 
-func (e *env) removeStake(from origin, a args) error {
+func (e *env) addStakeLimit(from origin, hotkey ss58.AccountID, netuid uint16, amount, limit uint64, partial bool) (uint64, error) {
+	coldkey, err := from.signed()
+	if err != nil {
+		return 0, err
+	}
+	most, err := e.mostToBuy(netuid, limit)
+	if err != nil {
+		return 0, err
+	}
+	if err := e.canBuy(coldkey, hotkey, netuid, amount, most, partial); err != nil {
+		return 0, err
+	}
+	amount = min(amount, most)
+	if err := e.payOut(coldkey, amount); err != nil {
+		return 0, err
+	}
+	return e.stakeInto(hotkey, coldkey, netuid, amount, limit, true, false)
+}
+
+func (e *env) removeStake(from origin, hotkey ss58.AccountID, netuid uint16, amount uint64) error {
 	coldkey, err := from.signed()
 	if err != nil {
 		return err
 	}
-	if err := e.checkRemoveStake(coldkey, a); err != nil {
+	if !e.flag("SubtokenEnabled", le16(netuid)) {
+		return e.fail("SubtokenDisabled")
+	}
+	if e.rt.spec != 293 {
+		amount = min(amount, e.stakeOf(hotkey, coldkey, netuid))
+	}
+	if err := e.canSell(coldkey, hotkey, netuid, amount, amount, false); err != nil {
 		return err
 	}
-	netuid, hotkey, amount := a.u16("netuid"), a.account("hotkey"), a.u64("amount_unstaked")
-	e.takeAlpha(hotkey, coldkey, netuid, amount)
-	tao := e.swapAlphaForTao(netuid, amount)
-	e.emit("SubtensorModule", "StakeRemoved", coldkey, hotkey, tao, amount, netuid, uint64(0))
-	e.deposit(coldkey, tao)
-	e.mintIssuance(tao)
-	e.emit("Balances", "Deposit", coldkey, tao)
+	return e.unstakeTo(coldkey, hotkey, netuid, amount, minPrice)
+}
+
+func (e *env) removeStakeLimit(from origin, hotkey ss58.AccountID, netuid uint16, amount, limit uint64, partial bool) error {
+	coldkey, err := from.signed()
+	if err != nil {
+		return err
+	}
+	most, err := e.mostToSell(netuid, limit)
+	if err != nil {
+		return err
+	}
+	if err := e.canSell(coldkey, hotkey, netuid, amount, most, partial); err != nil {
+		return err
+	}
+	return e.unstakeTo(coldkey, hotkey, netuid, min(amount, most), limit)
+}
+
+// unstakeTo unstakes into the coldkey's balance, and the rest of a nomination
+// that has become too small with it.
+func (e *env) unstakeTo(coldkey, hotkey ss58.AccountID, netuid uint16, amount, limit uint64) error {
+	got, err := e.unstakeFrom(hotkey, coldkey, netuid, amount, limit, false)
+	if err != nil {
+		return err
+	}
+	e.payIn(coldkey, got)
+	e.clearSmall(hotkey, coldkey, netuid)
 	return nil
+}
+
+// clearSmall unstakes a nomination of less than the least that a nominator
+// may hold. Owners may hold any amount.
+func (e *env) clearSmall(hotkey, coldkey ss58.AccountID, netuid uint16) {
+	least := mulDiv(e.u64("NominatorMinRequiredStake"), tao, e.price(netuid))
+	held := e.stakeOf(hotkey, coldkey, netuid)
+	if e.account("Owner", hotkey[:]) == coldkey || held == 0 || held >= least {
+		return
+	}
+	err := e.nested(func(inner *env) error {
+		got, err := inner.unstakeFrom(hotkey, coldkey, netuid, held, minPrice, false)
+		if err == nil {
+			inner.payIn(coldkey, got)
+		}
+		return err
+	})
+	if err != nil {
+		e.takeAlpha(hotkey, coldkey, netuid, held)
+	}
 }

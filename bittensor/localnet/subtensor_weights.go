@@ -89,7 +89,8 @@ func (e *env) setWeights(hotkey ss58.AccountID, netuid uint16, mechanism uint8, 
 		return e.fail("WeightVecLengthIsLow")
 	}
 	scaled := yuma.MaxUpscale(values)
-	if limit := e.u16("MaxWeightsLimit", id); !self && limit != 65535 && !yuma.WithinMax(scaled, limit) {
+	// Later runtimes keep the limit and never apply it.
+	if limit := e.u16("MaxWeightsLimit", id); e.rt.spec == 293 && !self && limit != 65535 && !yuma.WithinMax(scaled, limit) {
 		return e.fail("MaxWeightExceeded")
 	}
 	row := make([]yuma.Pair, len(uids))

@@ -99,7 +99,7 @@ func (rt *runtime) decode(raw []byte) (*transaction, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &transaction{Extrinsic: x, raw: raw, info: infoOf(x.Call)}, nil
+	return &transaction{Extrinsic: x, raw: raw, info: rt.infoOf(x.Call)}, nil
 }
 
 // chainView is what validation needs to know of the chain beyond its state.
@@ -140,7 +140,8 @@ func (e *env) validate(t *transaction, c chainView) error {
 	if cost := satAdd(t.info.fee(len(t.raw)), t.Tip); cost > 0 && e.balance(t.Signer) < cost {
 		return &invalidity{name: "Payment"}
 	}
-	return e.precheck(t)
+	_, err := e.precheck(t)
+	return err
 }
 
 // metadataHashWanted reads the mode of CheckMetadataHash.
@@ -170,34 +171,6 @@ func (e *env) signatureGood(t *transaction, genesis, birth substrate.Hash) bool 
 	return false
 }
 
-// precheck makes the checks by which the runtime's own extension refuses
-// calls before they enter a block.
-func (e *env) precheck(t *transaction) error {
-	if t.Call.Pallet != "SubtensorModule" {
-		return nil
-	}
-	a := args{t.Call.Args}
-	switch t.Call.Name {
-	case "serve_axon":
-		return refused(e.checkAxon(t.Signer, a))
-	case "add_stake":
-		return refused(e.checkAddStake(t.Signer, a))
-	case "remove_stake":
-		return refused(e.checkRemoveStake(t.Signer, a))
-	case "set_weights", "set_mechanism_weights", "commit_weights", "reveal_weights", "batch_reveal_weights",
-		"commit_mechanism_weights", "reveal_mechanism_weights", "commit_crv3_weights", "commit_timelocked_weights":
-		if !e.hasMinStake(t.Signer, a.u16("netuid")) {
-			return &invalidity{name: "Custom", custom: 1}
-		}
-		return e.precheckCommit(t.Signer, t.Call.Name, a)
-	case "burned_register":
-		if netuid := a.u16("netuid"); e.subnetExists(netuid) && e.intervalFull(netuid) {
-			return &invalidity{name: "Custom", custom: 6}
-		}
-	}
-	return nil
-}
-
 // apply executes a transaction as the next one of a block. An invalidity
 // leaves the state alone; a failed call is still part of the block.
 func (e *env) apply(t *transaction, c chainView) error {
@@ -223,7 +196,7 @@ func (e *env) apply(t *transaction, c chainView) error {
 		if err := e.withdraw(t.Signer, paid); err != nil {
 			return &invalidity{name: "Payment"}
 		}
-		e.burnIssuance(paid)
+		e.burnTotal(paid)
 		e.emit("Balances", "Withdraw", t.Signer, paid)
 	}
 	account = e.accountInfo(t.Signer)
@@ -232,14 +205,22 @@ func (e *env) apply(t *transaction, c chainView) error {
 
 	err := e.nested(func(inner *env) error { return inner.dispatch(origin{id: t.Signer}, t.Call) })
 
+	spent := t.info
 	if paid > 0 {
-		e.emit("Balances", "Deposit", t.Signer, uint64(0))
+		back := uint64(0)
+		if err == nil && spent.refunded {
+			spent.free, back = true, fee
+			e.deposit(t.Signer, back)
+			e.mintTotal(back)
+		}
+		e.emit("Balances", "Deposit", t.Signer, back)
+		paid -= back
 	}
 	e.emit("TransactionPayment", "TransactionFeePaid", t.Signer, paid, t.Tip)
 	if err != nil {
-		e.emit("System", "ExtrinsicFailed", asDispatchError(err), t.info.dispatchInfo())
+		e.emit("System", "ExtrinsicFailed", asDispatchError(err), spent.dispatchInfo())
 	} else {
-		e.emit("System", "ExtrinsicSuccess", t.info.dispatchInfo())
+		e.emit("System", "ExtrinsicSuccess", spent.dispatchInfo())
 	}
 	e.phase++
 	return nil
