@@ -85,21 +85,21 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestSchedule(t *testing.T) {
-	// netuid 1, tempo 10: consensus runs in blocks 9, 20, 31, 42.
+	// netuid 1, tempo 10: consensus runs in blocks 8, 19, 30, 41.
 	s := schedule{netuid: 1, tempo: 10, rateLimit: 3}
 	for _, c := range []struct {
 		block, last uint64
 		ever, want  bool
 	}{
-		{block: 20, last: 15, ever: true, want: false}, // a new epoch, its first half
-		{block: 24, last: 15, ever: true, want: false},
-		{block: 25, last: 15, ever: true, want: true}, // the middle
-		{block: 30, last: 15, ever: true, want: true}, // the last block before consensus
-		{block: 30, last: 25, ever: true, want: false},
-		{block: 31, last: 15, ever: true, want: true}, // an epoch was missed: at once
-		{block: 22, last: 20, ever: false, want: false},
-		{block: 25, last: 24, ever: false, want: false}, // registered just now: rate limit
-		{block: 27, last: 24, ever: false, want: true},  // never set: the epoch of the registration will do
+		{block: 19, last: 15, ever: true, want: false}, // a new epoch, its first half
+		{block: 23, last: 15, ever: true, want: false},
+		{block: 24, last: 15, ever: true, want: true}, // the middle
+		{block: 29, last: 15, ever: true, want: true}, // the last block before consensus
+		{block: 29, last: 24, ever: true, want: false},
+		{block: 30, last: 15, ever: true, want: true}, // an epoch was missed: at once
+		{block: 21, last: 19, ever: false, want: false},
+		{block: 24, last: 23, ever: false, want: false}, // registered just now: rate limit
+		{block: 26, last: 23, ever: false, want: true},  // never set: the epoch of the registration will do
 		{block: 5, last: 9, ever: true, want: false},    // a chain that went back
 	} {
 		if got := s.due(c.block, c.last, c.ever); got != c.want {
@@ -144,7 +144,7 @@ func TestScheduleOncePerEpoch(t *testing.T) {
 		first, final := neuron.Epoch(start, s.netuid, s.tempo), neuron.Epoch(end, s.netuid, s.tempo)
 		for epoch := first + 1; epoch < final; epoch++ {
 			// The whole epoch lies outside the outage.
-			from := epoch*(uint64(s.tempo)+1) - uint64(s.netuid) - 1
+			from := epoch*(uint64(s.tempo)+1) - uint64(s.netuid) - 2
 			to := from + uint64(s.tempo)
 			if n := sets[epoch]; n > 1 || n == 0 && (to < outage || from >= outageEnd+1) {
 				t.Fatalf("%d settings in epoch %d", n, epoch)
