@@ -18,8 +18,8 @@ type apiFunc func(e *env, in []any) (any, error)
 // Only those are listed in the metadata, so that clients read the storage
 // for the rest.
 func runtimeAPIs() map[string]apiFunc {
-	all := map[string]apiFunc{}
-	for _, group := range []map[string]apiFunc{coreAPIs(), neuronAPIs(), subnetAPIs(), stakeAPIs()} {
+	all := laterAPIs()
+	for _, group := range []map[string]apiFunc{coreAPIs(), neuronAPIs(), subnetAPIs(), metagraphAPIs(), stakeAPIs(), delegateAPIs(), swapAPIs(), paymentAPIs()} {
 		for name, f := range group {
 			all[name] = f
 		}
@@ -86,7 +86,7 @@ func coreAPIs() map[string]apiFunc {
 			if !ok {
 				return nil, fmt.Errorf("no call given")
 			}
-			info := e.rt.infoOf(c)
+			info := infoOf(c)
 			return substrate.Record{
 				{Name: "weight", Value: weight(info.refTime, info.proofSize)}, {Name: "class", Value: info.class()},
 				{Name: "partial_fee", Value: info.fee(int(asArg[uint32](in, 1)))},
@@ -99,6 +99,7 @@ func coreAPIs() map[string]apiFunc {
 // extrinsic stands in them without its own length.
 var rawAPIs = map[string]func(e *env, c *Chain, input []byte) ([]byte, error){
 	"TransactionPaymentApi_query_info":            queryInfoAPI,
+	"TransactionPaymentApi_query_fee_details":     queryFeeDetailsAPI,
 	"TaggedTransactionQueue_validate_transaction": validateAPI,
 }
 
@@ -149,8 +150,7 @@ func validateAPI(e *env, c *Chain, input []byte) ([]byte, error) {
 		if !known {
 			return nil, invalid
 		}
-		err := e.rt.meta.AppendValue(&w, id, invalid.value())
-		return w.Bytes(), err
+		return w.Bytes(), e.rt.meta.AppendValue(&w, id, invalid.value())
 	} else if err != nil {
 		return nil, err
 	}
@@ -161,8 +161,7 @@ func validateAPI(e *env, c *Chain, input []byte) ([]byte, error) {
 		return b.Bytes()
 	}
 	w.Uint8(0)
-	verdict := next.verdict(t)
-	w.Uint64(verdict.priority)
+	w.Uint64(^uint64(0)) // priority
 	if t.Nonce > nonce {
 		w.Compact(1)
 		w.Blob(tag(t.Nonce - 1))
@@ -171,7 +170,7 @@ func validateAPI(e *env, c *Chain, input []byte) ([]byte, error) {
 	}
 	w.Compact(1)
 	w.Blob(tag(t.Nonce))
-	w.Uint64(verdict.longevity)
+	w.Uint64(satSub(t.Era.Death(next.block), next.block))
 	w.Bool(true)
 	return w.Bytes(), nil
 }

@@ -83,10 +83,13 @@ func (e *env) neuron(v vectors, uid uint16) map[string]any {
 	}
 }
 
+// pairValues is a row of weights or bonds without its zeros.
 func pairValues(row []yuma.Pair) []any {
-	out := make([]any, len(row))
-	for i, p := range row {
-		out[i] = []any{p.UID, p.Value}
+	out := []any{}
+	for _, p := range row {
+		if p.Value > 0 {
+			out = append(out, []any{p.UID, p.Value})
+		}
 	}
 	return out
 }
@@ -114,20 +117,18 @@ func (e *env) info(path string, raw []byte) any {
 func stakeAPIs() map[string]apiFunc {
 	const path = "pallet_subtensor::rpc_info::stake_info::StakeInfo"
 	one := func(e *env, hotkey, coldkey ss58.AccountID, netuid uint16) (substrate.Record, error) {
-		uid, registered := e.uidOf(netuid, hotkey)
+		_, registered := e.uidOf(netuid, hotkey)
 		values := map[string]any{
 			"hotkey": hotkey, "coldkey": coldkey, "netuid": netuid, "stake": e.stakeOf(hotkey, coldkey, netuid),
-			"is_registered": registered, "emission": uint64(0),
-		}
-		if registered {
-			values["emission"] = at(e.u64s("Emission", le16(netuid)), int(uid))
+			"is_registered": registered, "emission": e.u64("AlphaDividendsPerSubnet", le16(netuid), hotkey[:]),
+			"tao_emission": e.u64("TaoDividendsPerSubnet", le16(netuid), hotkey[:]),
 		}
 		return e.rt.pick(path, values)
 	}
 	forColdkey := func(e *env, coldkey ss58.AccountID) ([]any, error) {
 		out := []any{}
-		for _, hotkey := range e.accounts("StakingHotkeys", coldkey[:]) {
-			for _, netuid := range e.netuids() {
+		for _, netuid := range e.netuids() {
+			for _, hotkey := range e.accounts("StakingHotkeys", coldkey[:]) {
 				if e.stakeOf(hotkey, coldkey, netuid) == 0 {
 					continue
 				}
@@ -158,6 +159,5 @@ func stakeAPIs() map[string]apiFunc {
 		"StakeInfoRuntimeApi_get_stake_info_for_hotkey_coldkey_netuid": func(e *env, in []any) (any, error) {
 			return one(e, asArg[ss58.AccountID](in, 0), asArg[ss58.AccountID](in, 1), asArg[uint16](in, 2))
 		},
-		"StakeInfoRuntimeApi_get_stake_fee": func(*env, []any) (any, error) { return uint64(0), nil },
 	}
 }

@@ -2,12 +2,12 @@ package localnet
 
 import (
 	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
-	"github.com/maxmos001/bitmind-subnet/bittensor/substrate"
-	"github.com/maxmos001/bitmind-subnet/bittensor/yuma"
 )
 
+// infoPath is where the runtime declares what its APIs answer with.
+const infoPath = "pallet_subtensor::rpc_info::"
+
 func subnetAPIs() map[string]apiFunc {
-	const info = "pallet_subtensor::rpc_info::"
 	// one answers for one subnet, nothing for one that does not exist.
 	one := func(path string, values func(e *env, netuid uint16) map[string]any) apiFunc {
 		return func(e *env, in []any) (any, error) {
@@ -15,7 +15,7 @@ func subnetAPIs() map[string]apiFunc {
 			if !e.subnetExists(netuid) {
 				return nil, nil
 			}
-			return e.rt.pick(info+path, values(e, netuid))
+			return e.rt.pick(infoPath+path, values(e, netuid))
 		}
 	}
 	// all answers for every subnet.
@@ -34,7 +34,6 @@ func subnetAPIs() map[string]apiFunc {
 	}
 	hyper := (*env).hyperparameters
 	dynamic := one("dynamic_info::DynamicInfo", (*env).subnetValues)
-	metagraph := one("metagraph::Metagraph", (*env).metagraph)
 	subnet := one("subnet_info::SubnetInfo", hyper)
 	subnet2 := one("subnet_info::SubnetInfov2", hyper)
 	return map[string]apiFunc{
@@ -46,25 +45,22 @@ func subnetAPIs() map[string]apiFunc {
 		"SubnetInfoRuntimeApi_get_subnets_info_v2":       all(subnet2),
 		"SubnetInfoRuntimeApi_get_dynamic_info":          dynamic,
 		"SubnetInfoRuntimeApi_get_all_dynamic_info":      all(dynamic),
-		"SubnetInfoRuntimeApi_get_metagraph":             metagraph,
-		"SubnetInfoRuntimeApi_get_all_metagraphs":        all(metagraph),
-		"SubnetInfoRuntimeApi_get_subnet_state":          one("show_subnet::SubnetState", (*env).metagraph),
-		"SubnetInfoRuntimeApi_get_selective_metagraph": func(e *env, in []any) (any, error) {
-			return e.selectiveMetagraph(asArg[uint16](in, 0), asArg[[]uint16](in, 1))
+		"SubnetInfoRuntimeApi_get_coldkey_auto_stake_hotkey": func(e *env, in []any) (any, error) {
+			coldkey := asArg[ss58.AccountID](in, 0)
+			id := le16(asArg[uint16](in, 1))
+			if !e.has("AutoStakeDestination", coldkey[:], id) {
+				return nil, nil
+			}
+			return e.account("AutoStakeDestination", coldkey[:], id), nil
 		},
-		"SubnetInfoRuntimeApi_get_coldkey_auto_stake_hotkey": func(*env, []any) (any, error) { return nil, nil },
+		"SubnetInfoRuntimeApi_get_subnet_to_prune": func(e *env, _ []any) (any, error) {
+			if netuid, ok := e.subnetToPrune(e.block); ok {
+				return netuid, nil
+			}
+			return nil, nil
+		},
 		"SubnetRegistrationRuntimeApi_get_network_registration_cost": func(e *env, _ []any) (any, error) {
 			return e.networkLock(), nil
-		},
-		"SwapRuntimeApi_current_alpha_price": func(e *env, in []any) (any, error) {
-			return e.price(asArg[uint16](in, 0)), nil
-		},
-		"SwapRuntimeApi_current_alpha_price_all": func(e *env, _ []any) (any, error) {
-			out := []any{}
-			for _, netuid := range e.netuids() {
-				out = append(out, substrate.Record{{Name: "netuid", Value: netuid}, {Name: "price", Value: e.price(netuid)}})
-			}
-			return out, nil
 		},
 	}
 }
@@ -98,11 +94,12 @@ func (e *env) hyperparameters(netuid uint16) map[string]any {
 		"commit_reveal_weights_enabled": e.flag("CommitRevealWeightsEnabled", id),
 		"alpha_high":                    high, "alpha_low": low, "liquid_alpha_enabled": e.flag("LiquidAlphaOn", id),
 		"alpha_sigmoid_steepness": int64(int16(e.u16("AlphaSigmoidSteepness", id))) << 32,
-		"yuma_version":            version, "subnet_is_active": e.has("FirstEmissionBlockNumber", id),
-		"transfers_enabled": e.flag("TransferToggle", id), "bonds_reset_enabled": e.flag("BondsResetOn", id),
+		"yuma_version":            version, "subnet_is_active": e.flag("SubtokenEnabled", id),
+		"user_liquidity_enabled": e.flag("Swap.EnabledUserLiquidity", id),
+		"transfers_enabled":      e.flag("TransferToggle", id), "bonds_reset_enabled": e.flag("BondsResetOn", id),
 		"scaling_law_power": e.u16("ScalingLawPower", id), "subnetwork_n": e.u16("SubnetworkN", id),
 		"max_allowed_uids": e.u16("MaxAllowedUids", id), "blocks_since_last_step": e.u64("BlocksSinceLastStep", id),
-		"owner": e.account("SubnetOwner", id),
+		"owner": e.account("SubnetOwner", id), "identity": e.identity("SubnetIdentitiesV3", "SubnetIdentityV3", id),
 	}
 }
 
@@ -111,14 +108,19 @@ func (e *env) subnetValues(netuid uint16) map[string]any {
 	id := le16(netuid)
 	pending := e.u64("PendingServerEmission", id) + e.u64("PendingValidatorEmission", id)
 	symbol := vector(e.raw("TokenSymbol", id), 1, readByte)
+	if old := e.u64("PendingEmission", id); pending == 0 {
+		pending = old // runtimes that kept one sum
+	}
+	name := asNumbers(e.subnetName(netuid))
+	identity := e.identity("SubnetIdentitiesV3", "SubnetIdentityV3", id)
 	return map[string]any{
-		"netuid": netuid, "name": asNumbers("localnet"), "subnet_name": asNumbers("localnet"),
+		"netuid": netuid, "name": name, "subnet_name": name,
 		"symbol": asNumbers(string(symbol)), "token_symbol": asNumbers(string(symbol)),
-		"identity": nil, "subnet_identity": nil,
+		"identity": identity, "subnet_identity": identity,
 		"network_registered_at": e.u64("NetworkRegisteredAt", id),
 		"owner_hotkey":          e.account("SubnetOwnerHotkey", id), "owner_coldkey": e.account("SubnetOwner", id),
 		"block": e.block, "tempo": e.u16("Tempo", id), "last_step": e.u64("LastMechansimStepBlock", id),
-		"blocks_since_last_step": e.u64("BlocksSinceLastStep", id),
+		"blocks_since_last_step": satSub(e.block, e.u64("LastMechansimStepBlock", id)),
 		"emission":               uint64(0), "subnet_emission": uint64(0),
 		"alpha_in": e.u64("SubnetAlphaIn", id), "alpha_out": e.u64("SubnetAlphaOut", id), "tao_in": e.u64("SubnetTAO", id),
 		"alpha_out_emission": e.u64("SubnetAlphaOutEmission", id), "alpha_in_emission": e.u64("SubnetAlphaInEmission", id),
@@ -136,81 +138,4 @@ func asNumbers(s string) []any {
 		out[i] = uint64(b)
 	}
 	return out
-}
-
-// metagraph lists everything about a subnet.
-func (e *env) metagraph(netuid uint16) map[string]any {
-	id := le16(netuid)
-	out := e.hyperparameters(netuid)
-	for k, v := range e.subnetValues(netuid) {
-		out[k] = v
-	}
-	v := e.vectors(netuid)
-	hotkeys, coldkeys := make([]ss58.AccountID, v.n), make([]ss58.AccountID, v.n)
-	identities, axons := make([]any, v.n), make([]any, v.n)
-	registered, alpha, root, total := make([]uint64, v.n), make([]uint64, v.n), make([]uint64, v.n), make([]uint64, v.n)
-	taoDividends, alphaDividends, validators := []any{}, []any{}, []any{}
-	for uid := range v.n {
-		hotkey := e.hotkeyOf(netuid, uid)
-		hotkeys[uid], coldkeys[uid] = hotkey, e.account("Owner", hotkey[:])
-		axons[uid] = e.info("pallet_subtensor::pallet::AxonInfo", e.raw("Axons", id, hotkey[:]))
-		registered[uid] = e.u64("BlockAtRegistration", id, le16(uid))
-		alpha[uid], root[uid] = e.hotkeyAlpha(hotkey, netuid), e.hotkeyAlpha(hotkey, 0)
-		total[uid] = yuma.TotalStake(alpha[uid], root[uid], e.u64("TaoWeight")).Hi
-		taoDividends = append(taoDividends, []any{hotkey, uint64(0)})
-		alphaDividends = append(alphaDividends, []any{hotkey, e.u64("AlphaDividendsPerSubnet", id, hotkey[:])})
-		if v.permit[uid] {
-			validators = append(validators, uid)
-		}
-	}
-	for k, x := range map[string]any{
-		"num_uids": v.n, "max_uids": e.u16("MaxAllowedUids", id),
-		"hotkeys": hotkeys, "coldkeys": coldkeys, "identities": identities, "axons": axons,
-		"active": v.active, "validator_permit": v.permit, "pruning_score": v.pruning, "last_update": v.lastUpdate,
-		"emission": v.emission, "dividends": v.dividends, "incentives": v.incentive, "consensus": v.consensus,
-		"trust": v.trust, "rank": v.rank, "block_at_registration": registered,
-		"alpha_stake": alpha, "tao_stake": root, "total_stake": total,
-		"tao_dividends_per_hotkey": taoDividends, "alpha_dividends_per_hotkey": alphaDividends,
-		"validators": validators, "commitments": []any{}, "emission_history": e.emissionHistory(hotkeys),
-	} {
-		out[k] = x
-	}
-	return out
-}
-
-// emissionHistory lists, per subnet, what each hotkey last earned there.
-func (e *env) emissionHistory(hotkeys []ss58.AccountID) []any {
-	out := []any{}
-	for _, netuid := range e.netuids() {
-		earned := make([]uint64, len(hotkeys))
-		for i, hotkey := range hotkeys {
-			earned[i] = e.u64("LastHotkeyEmissionOnNetuid", hotkey[:], le16(netuid))
-		}
-		out = append(out, earned)
-	}
-	return out
-}
-
-// selectiveMetagraph gives the fields with the wanted numbers, the rest
-// absent. The numbers are the positions of the fields.
-func (e *env) selectiveMetagraph(netuid uint16, wanted []uint16) (any, error) {
-	if !e.subnetExists(netuid) {
-		return nil, nil
-	}
-	rec, err := e.rt.pick("pallet_subtensor::rpc_info::metagraph::SelectiveMetagraph", e.metagraph(netuid))
-	if err != nil {
-		return nil, err
-	}
-	keep := map[int]bool{0: true} // the netuid is no option
-	for _, i := range wanted {
-		keep[int(i)] = true
-	}
-	for i := range rec {
-		if !keep[i] {
-			rec[i].Value = nil
-		} else if rec[i].Name == "identity" {
-			rec[i].Value = substrate.Some{Value: nil}
-		}
-	}
-	return rec, nil
 }

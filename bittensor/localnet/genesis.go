@@ -71,6 +71,9 @@ func (e *env) genesis(cfg Config) error {
 	e.setFlag("NetworkRegistrationAllowed", true, id)
 	e.setFlag("CommitRevealWeightsEnabled", false, id)
 	e.setRaw("TokenSymbol", scaleBytes([]byte("α")), id)
+	if err := e.nameSubnet(cfg.Netuid, "localnet"); err != nil {
+		return err
+	}
 	e.openSubnet(cfg.Netuid)
 	e.beaconGenesis()
 	// The genesis announces nothing.

@@ -356,7 +356,7 @@ func (p profilePallet) declare(name string) (substrate.PalletDecl, error) {
 		if err != nil {
 			return decl, fmt.Errorf("error %s: %w", name, err)
 		}
-		decl.Errors = append(decl.Errors, substrate.VariantDecl{Name: name, Index: uint8(n)})
+		decl.Errors = append(decl.Errors, substrate.VariantDecl{Name: name, Index: uint8(n), Docs: words(name)})
 	}
 	sort.Slice(decl.Errors, func(i, j int) bool { return decl.Errors[i].Index < decl.Errors[j].Index })
 	for _, item := range sortedKeys(p.Storage) {

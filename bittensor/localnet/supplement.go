@@ -2,6 +2,7 @@ package localnet
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/maxmos001/bitmind-subnet/bittensor/substrate"
 )
@@ -52,6 +53,30 @@ func (p *profile) supplement(b *substrate.Builder) {
 			{Name: "StorageVersion", Modifier: substrate.Default, Value: "Releases"},
 		},
 	})
+}
+
+// words spells the name of an error as a sentence, for its documentation: what
+// the runtime says there is not recorded, and the Python clients name no error
+// that has none.
+func words(name string) string {
+	var b strings.Builder
+	upper := func(i int) bool { return i < len(name) && name[i] >= 'A' && name[i] <= 'Z' }
+	for i := range len(name) {
+		switch c := name[i]; {
+		case i == 0 || !upper(i):
+			b.WriteByte(c)
+		case !upper(i-1) || i+1 < len(name) && !upper(i+1):
+			b.WriteByte(' ')
+			if upper(i + 1) {
+				b.WriteByte(c) // an abbreviation begins
+			} else {
+				b.WriteByte(c + 'a' - 'A')
+			}
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String() + "."
 }
 
 // oneU128 is 1 as a number with 18 decimals in 128 bits.
