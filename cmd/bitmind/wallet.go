@@ -32,7 +32,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newWalletCreateCmd(), newWalletRegenCmd(), newWalletListCmd(), newWalletShowCmd(),
-		newWalletSignCmd(), newWalletVerifyCmd())
+		newWalletSignCmd(), newWalletVerifyCmd(), newWalletTransferCmd())
 	return cmd
 }
 
