@@ -86,7 +86,7 @@ func coreAPIs() map[string]apiFunc {
 			if !ok {
 				return nil, fmt.Errorf("no call given")
 			}
-			info := infoOf(c)
+			info := e.rt.infoOf(c)
 			return substrate.Record{
 				{Name: "weight", Value: weight(info.refTime, info.proofSize)}, {Name: "class", Value: info.class()},
 				{Name: "partial_fee", Value: info.fee(int(asArg[uint32](in, 1)))},
@@ -150,7 +150,8 @@ func validateAPI(e *env, c *Chain, input []byte) ([]byte, error) {
 		if !known {
 			return nil, invalid
 		}
-		return w.Bytes(), e.rt.meta.AppendValue(&w, id, invalid.value())
+		err := e.rt.meta.AppendValue(&w, id, invalid.value())
+		return w.Bytes(), err
 	} else if err != nil {
 		return nil, err
 	}
@@ -161,7 +162,8 @@ func validateAPI(e *env, c *Chain, input []byte) ([]byte, error) {
 		return b.Bytes()
 	}
 	w.Uint8(0)
-	w.Uint64(^uint64(0)) // priority
+	verdict := next.verdict(t)
+	w.Uint64(verdict.priority)
 	if t.Nonce > nonce {
 		w.Compact(1)
 		w.Blob(tag(t.Nonce - 1))
@@ -170,7 +172,7 @@ func validateAPI(e *env, c *Chain, input []byte) ([]byte, error) {
 	}
 	w.Compact(1)
 	w.Blob(tag(t.Nonce))
-	w.Uint64(satSub(t.Era.Death(next.block), next.block))
+	w.Uint64(verdict.longevity)
 	w.Bool(true)
 	return w.Bytes(), nil
 }

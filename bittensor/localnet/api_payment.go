@@ -57,7 +57,7 @@ func paymentAPIs() map[string]apiFunc {
 			if !ok {
 				return nil, fmt.Errorf("no call given")
 			}
-			info := infoOf(c)
+			info := e.rt.infoOf(c)
 			if info.free {
 				return substrate.Record{{Name: "inclusion_fee", Value: nil}, {Name: "tip", Value: uint64(0)}}, nil
 			}

@@ -234,7 +234,7 @@ func TestNodeMethods(t *testing.T) {
 		substrate.Entry{Name: "dest", Value: bob}, substrate.Entry{Name: "value", Value: 5})
 	x := signedExtrinsic(t, c, key(t, "//Alice"), call, nil)
 	info := mustAsk[map[string]any](t, addr, "payment_queryInfo", substrate.Hex(x))
-	if info["partialFee"] != fmt.Sprint(infoOf(substrate.Call{Pallet: "Balances", Name: "transfer_keep_alive"}).fee(len(x))) {
+	if info["partialFee"] != fmt.Sprint(c.rt.infoOf(substrate.Call{Pallet: "Balances", Name: "transfer_keep_alive"}).fee(len(x))) {
 		t.Errorf("fee %v", info)
 	}
 	byAPI := mustAsk[string](t, addr, "state_call", "TransactionPaymentApi_query_info", substrate.Hex(append(append([]byte{}, x...), le32(uint32(len(x)))...)))

@@ -17,9 +17,11 @@ type runtime struct {
 	metadataV15   []byte
 	metadataV16   []byte
 	items         items
+	perSubnet     map[string]bool     // items whose first key is a subnet's number
 	errors        map[string][2]uint8 // "Pallet.Error" -> pallet index, error index
 	calls         map[string]callFunc
 	apis          map[string]apiFunc
+	costs         map[string]callInfo // by "Pallet.call"
 	allowLoopback bool
 }
 
@@ -34,6 +36,36 @@ type origin struct {
 	root bool
 	none bool // an unsigned extrinsic
 	id   ss58.AccountID
+	// filters say which calls a signer may make: those of a proxy are
+	// limited to its type. They do not hold for root.
+	filters []func(substrate.Call) bool
+}
+
+// filtered is the origin with one more filter.
+func (o origin) filtered(allowed func(substrate.Call) bool) origin {
+	o.filters = append(o.filters[:len(o.filters):len(o.filters)], allowed)
+	return o
+}
+
+// allows reports whether the origin may make a call. No batch may stand
+// inside a batch.
+func (o origin) allows(c substrate.Call) bool {
+	if o.root {
+		return true
+	}
+	for _, allowed := range o.filters {
+		if !allowed(c) {
+			return false
+		}
+	}
+	if isBatch(c) {
+		for _, inner := range nestedCalls((args{c.Args}).any("calls")) {
+			if isBatch(inner) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func newRuntime(spec uint32, allowLoopback bool) (*runtime, error) {
@@ -52,10 +84,14 @@ func newRuntime(spec uint32, allowLoopback bool) (*runtime, error) {
 	if rt.metadataV15, err = rt.meta.Encode(15); err != nil {
 		return nil, fmt.Errorf("runtime %d: %w", spec, err)
 	}
+	if rt.costs, err = costs(rt.spec); err != nil {
+		return nil, fmt.Errorf("runtime %d: %w", spec, err)
+	}
 	if rt.metadataV16, err = rt.meta.Encode(16); err != nil {
 		return nil, fmt.Errorf("runtime %d: %w", spec, err)
 	}
 	rt.items = newItems(rt.meta)
+	rt.perSubnet = subnetKeyed(rt.meta)
 	for _, pallet := range rt.meta.Pallets {
 		if pallet.Errors == nil {
 			continue
@@ -70,10 +106,10 @@ func newRuntime(spec uint32, allowLoopback bool) (*runtime, error) {
 // runtimeCalls gathers the calls of all pallets. A declared call that is not
 // here fails with System.CallFiltered, as on a chain that filters it.
 func runtimeCalls() map[string]callFunc {
-	all := map[string]callFunc{}
+	all := laterCalls()
 	for _, group := range []map[string]callFunc{
 		systemCalls(), balancesCalls(), utilityCalls(), sudoCalls(),
-		registrationCalls(), servingCalls(), stakingCalls(), weightsCalls(), adminCalls(), laterCalls(),
+		registrationCalls(), networkCalls(), identityCalls(), keyCalls(), servingCalls(), stakingCalls(), stakeMoveCalls(), weightsCalls(), adminCalls(),
 		commitCalls(), drandCalls(),
 	} {
 		for name, f := range group {
@@ -153,7 +189,7 @@ func (e *env) writeEvents() {
 // dispatch runs a call.
 func (e *env) dispatch(from origin, c substrate.Call) error {
 	f := e.rt.calls[c.Pallet+"."+c.Name]
-	if f == nil {
+	if f == nil || !from.allows(c) {
 		return e.rt.fail("System.CallFiltered")
 	}
 	return f(e, from, args{c.Args})
