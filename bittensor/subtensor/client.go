@@ -51,7 +51,9 @@ var customErrors = map[uint8]string{
 	4: "HotkeyAccountDoesntExist", 5: "NotEnoughStakeToWithdraw", 6: "RateLimitExceeded",
 	7: "InsufficientLiquidity", 8: "SlippageTooHigh", 9: "TransferDisallowed",
 	10: "HotKeyNotRegisteredInNetwork", 11: "InvalidIpAddress", 12: "ServingRateLimitExceeded",
-	13: "InvalidPort", 14: "ZeroMaxAmount", 255: "BadRequest",
+	13: "InvalidPort", 14: "ZeroMaxAmount", 15: "InvalidRevealRound", 16: "CommitNotFound",
+	17: "CommitBlockNotInRevealRange", 18: "InputLengthsUnequal", 19: "UidNotFound",
+	20: "EvmKeyAssociateRateLimitExceeded", 255: "BadRequest",
 }
 
 // Signer signs transactions: a key pair of package wallet.

@@ -1,0 +1,411 @@
+package subtensor
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/crypto/blake2b"
+
+	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
+	"github.com/maxmos001/bitmind-subnet/bittensor/substrate"
+	"github.com/maxmos001/bitmind-subnet/bittensor/timelock"
+)
+
+// WeightsForm is the way in which a subnet takes weights.
+type WeightsForm int
+
+const (
+	// PlainWeights are set in the open: SetWeights.
+	PlainWeights WeightsForm = iota
+	// HashedWeights are committed to by a hash and revealed by their owner:
+	// HashCommits (commit-reveal version 1).
+	HashedWeights
+	// TimelockedWeights are encrypted to a drand round, and the chain reveals them:
+	// CommitWeights (commit-reveal versions 3 and 4).
+	TimelockedWeights
+)
+
+func (f WeightsForm) String() string {
+	return [...]string{"plain", "hashed", "time-locked"}[f]
+}
+
+// ErrNotTimelocked means that a subnet does not take time-locked weights now.
+var ErrNotTimelocked = errors.New("the subnet takes no time-locked weights")
+
+// CommitReveal is what a subnet asks of weights.
+type CommitReveal struct {
+	Form WeightsForm
+	// Version is the version of the commits that the chain takes; 0 where the runtime
+	// does not say.
+	Version uint16
+	// Period is the number of epochs from a commit to its reveal.
+	Period uint64
+	// Tempo is the number of blocks between epochs, less one.
+	Tempo  uint16
+	netuid uint16
+}
+
+// Epoch numbers the epochs of the subnet: those in which commits are made and revealed.
+func (r CommitReveal) Epoch(block uint64) uint64 {
+	return (block + uint64(r.netuid) + 1) / (uint64(r.Tempo) + 1)
+}
+
+// FirstBlock returns the first block of an epoch.
+func (r CommitReveal) FirstBlock(epoch uint64) uint64 {
+	first := epoch * (uint64(r.Tempo) + 1)
+	return first - min(first, uint64(r.netuid)+1)
+}
+
+// CommitReveal reads how a subnet wants its weights.
+func (c *Client) CommitReveal(ctx context.Context, netuid uint16) (CommitReveal, error) {
+	r, err := c.commitReveal(ctx, netuid)
+	if err != nil {
+		return r, fmt.Errorf("commit-reveal of subnet %d: %w", netuid, err)
+	}
+	return r, nil
+}
+
+func (c *Client) commitReveal(ctx context.Context, netuid uint16) (CommitReveal, error) {
+	r := CommitReveal{netuid: netuid}
+	rt, err := c.chain.Runtime(ctx)
+	if err != nil || !rt.HasStorage(pallet, "CommitRevealWeightsEnabled") {
+		return r, err
+	}
+	var enabled bool
+	for _, item := range []struct {
+		name string
+		dst  any
+		args []any
+	}{
+		{"CommitRevealWeightsEnabled", &enabled, []any{netuid}}, {"RevealPeriodEpochs", &r.Period, []any{netuid}},
+		{"Tempo", &r.Tempo, []any{netuid}}, {"CommitRevealWeightsVersion", &r.Version, nil},
+	} {
+		if !rt.HasStorage(pallet, item.name) {
+			continue
+		}
+		if err := c.chain.Query(ctx, nil, item.dst, pallet, item.name, item.args...); err != nil {
+			return r, err
+		}
+	}
+	switch {
+	case !enabled:
+	case timelockCall(rt) != "" && (r.Version == 0 || r.Version >= 3):
+		r.Form = TimelockedWeights
+	default:
+		r.Form = HashedWeights
+	}
+	return r, nil
+}
+
+// timelockCall names the call by which a runtime takes time-locked weights, "" for none.
+func timelockCall(rt *substrate.Runtime) string {
+	for _, name := range []string{"commit_timelocked_mechanism_weights", "commit_timelocked_weights", "commit_crv3_weights"} {
+		if rt.HasCall(pallet, name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// Beacon is the drand beacon whose signatures open time-locked weights on a chain.
+type Beacon struct {
+	Key     timelock.PublicKey
+	Network timelock.Network
+	// Latest is the newest round whose pulse the chain holds.
+	Latest uint64
+}
+
+// Beacon reads the chain's beacon: Quicknet on the public networks, a local one on a
+// development chain.
+func (c *Client) Beacon(ctx context.Context) (Beacon, error) {
+	var config struct {
+		PublicKey   []byte `scale:"public_key"`
+		Period      uint32
+		GenesisTime uint32 `scale:"genesis_time"`
+	}
+	var b Beacon
+	if err := c.chain.Query(ctx, nil, &config, "Drand", "BeaconConfig"); err != nil {
+		return b, fmt.Errorf("reading the chain's beacon: %w", err)
+	}
+	if err := c.chain.Query(ctx, nil, &b.Latest, "Drand", "LastStoredRound"); err != nil {
+		return b, fmt.Errorf("reading the chain's beacon: %w", err)
+	}
+	b.Network = timelock.Network{Genesis: time.Unix(int64(config.GenesisTime), 0), Period: time.Duration(config.Period) * time.Second}
+	var err error
+	if b.Key, err = timelock.ParsePublicKey(config.PublicKey); err != nil {
+		return b, fmt.Errorf("reading the chain's beacon: %w", err)
+	}
+	if b.Network.Period == 0 {
+		return b, errors.New("reading the chain's beacon: it has no period")
+	}
+	return b, nil
+}
+
+// Commitment is a commit that a block has taken.
+type Commitment struct {
+	Receipt
+	// Hash is the hash of the weights, or of the ciphertext (blake2b-256).
+	Hash substrate.Hash
+	// Round is the drand round that opens a time-locked commit.
+	Round uint64
+	// FirstReveal and LastReveal are the blocks between which it can be revealed.
+	FirstReveal, LastReveal uint64
+}
+
+// CommitWeights commits to a validator's weights under a time lock: weights[i] of 65535
+// for uids[i]. It returns once a block holds the commit; the chain itself reveals the
+// weights in the epoch that begins CommitReveal.Period epochs later, and nothing needs
+// to be kept or done for that. The round is reckoned from the chain's own clock.
+//
+// On a subnet without time-locked commits it returns ErrNotTimelocked. The chain's
+// refusals have names: "CommittingWeightsTooFast", "TooManyUnrevealedCommits",
+// "IncorrectCommitRevealVersion", "CommitRevealDisabled", ...
+func (c *Client) CommitWeights(ctx context.Context, hotkey Signer, netuid uint16, uids, weights []uint16, versionKey uint64) (Commitment, error) {
+	var out Commitment
+	r, err := c.CommitReveal(ctx, netuid)
+	if err != nil {
+		return out, err
+	}
+	if r.Form != TimelockedWeights {
+		return out, fmt.Errorf("committing weights: %w: it wants them %v", ErrNotTimelocked, r.Form)
+	}
+	call, round, err := c.commitCall(ctx, r, hotkey.AccountID(), uids, weights, versionKey)
+	if err != nil {
+		return out, fmt.Errorf("committing weights: %w", err)
+	}
+	out.Round = round
+	commit, _ := call.Args.Get("commit")
+	out.Hash = blake2b.Sum256(commit.([]byte))
+	out.Receipt, err = c.Submit(ctx, call, hotkey)
+	if err != nil {
+		return out, err
+	}
+	out.FirstReveal, out.LastReveal, err = c.revealWindow(ctx, r, out.BlockNumber)
+	return out, err
+}
+
+// commitCall encrypts weights to the round at which the chain can reveal them.
+func (c *Client) commitCall(ctx context.Context, r CommitReveal, hotkey ss58.AccountID, uids, weights []uint16, versionKey uint64) (substrate.Call, uint64, error) {
+	if len(uids) != len(weights) {
+		return substrate.Call{}, 0, fmt.Errorf("%d uids and %d weights", len(uids), len(weights))
+	}
+	rt, err := c.chain.Runtime(ctx)
+	if err != nil {
+		return substrate.Call{}, 0, err
+	}
+	b, err := c.Beacon(ctx)
+	if err != nil {
+		return substrate.Call{}, 0, err
+	}
+	clock, err := c.blockClock(ctx)
+	if err != nil {
+		return substrate.Call{}, 0, err
+	}
+	name := timelockCall(rt)
+	first, last := r.window(clock.block+1, name)
+	round := revealRound(b, clock, r.Tempo, first, last)
+	payload := timelock.WeightsPayload{Hotkey: hotkey, UIDs: uids, Values: weights, VersionKey: versionKey, Legacy: name == crv3}
+	box, err := timelock.Encrypt(b.Key, round, payload.Encode(), rand.Reader)
+	if err != nil {
+		return substrate.Call{}, 0, err
+	}
+	_, v, err := rt.Call(pallet, name)
+	if err != nil {
+		return substrate.Call{}, 0, err
+	}
+	version := r.Version
+	if version == 0 {
+		version = 4
+	}
+	values := map[string]any{"netuid": r.netuid, "mecid": 0, "commit": box, "reveal_round": round, "commit_reveal_version": version}
+	call := module(name)
+	for _, f := range v.Fields {
+		value, ok := values[f.Name]
+		if !ok {
+			return substrate.Call{}, 0, fmt.Errorf("this chain's %s asks for %s, which is not known here", name, f.Name)
+		}
+		call.Args = append(call.Args, arg(f.Name, value))
+	}
+	return call, round, nil
+}
+
+// crv3 is the call of version 3, whose commits are revealed otherwise: with the epoch
+// that ends the reveal period, not from the beginning of the next one, and only once.
+const crv3 = "commit_crv3_weights"
+
+// window returns the blocks in which the chain reveals what a block commits.
+func (r CommitReveal) window(committed uint64, call string) (first, last uint64) {
+	epoch := r.Epoch(committed)
+	if r.Epoch(committed+1) != epoch {
+		epoch++ // the chain counts the block of an epoch to the next one
+	}
+	if call == crv3 {
+		end := r.FirstBlock(epoch+max(r.Period, 1)) - 1
+		return end, end
+	}
+	first = r.FirstBlock(epoch + r.Period)
+	return first, first + uint64(r.Tempo)
+}
+
+func (c *Client) revealWindow(ctx context.Context, r CommitReveal, committed uint64) (first, last uint64, err error) {
+	rt, err := c.chain.Runtime(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	first, last = r.window(committed, timelockCall(rt))
+	return first, last, nil
+}
+
+// revealRound picks the round of a commit: published only after the window has begun,
+// with some blocks of slack, since blocks come late but never early; and yet so early
+// that the chain holds it well before the window ends. Where the window is shorter than
+// the beacon's period, being revealed counts more than the last second of secrecy.
+func revealRound(b Beacon, clock blockClock, tempo uint16, first, last uint64) uint64 {
+	slack := min(3, (uint64(tempo)+1)/8)
+	// A block reveals with the pulses of the blocks before it.
+	deadline := clock.at(last - min(last, 1+max(slack, 1)))
+	round := b.Network.LatestRound(clock.at(first+slack)) + 1
+	if b.Network.Published(round).After(deadline) {
+		round = b.Network.LatestRound(deadline)
+	}
+	if round <= b.Latest {
+		round = b.Latest
+		if !b.Network.Published(round + 1).After(deadline) {
+			round++
+		}
+	}
+	return max(round, 1)
+}
+
+// blockClock tells when blocks come.
+type blockClock struct {
+	block    uint64
+	time     time.Time
+	interval time.Duration
+}
+
+func (b blockClock) at(block uint64) time.Time {
+	return b.time.Add((time.Duration(block) - time.Duration(b.block)) * b.interval)
+}
+
+// defaultBlockTime is the public networks'.
+const defaultBlockTime = 12 * time.Second
+
+// blockClock reads the chain's clock from its newest block: the time, and the length of
+// a slot, since the block's slot number is the time in units of it. Blocks come at
+// slots, late when one is missed; a measured average would count pauses of the chain.
+func (c *Client) blockClock(ctx context.Context) (blockClock, error) {
+	number, hash, err := c.head(ctx)
+	if err != nil {
+		return blockClock{}, err
+	}
+	clock := blockClock{block: number, interval: defaultBlockTime}
+	if clock.time, err = c.timestamp(ctx, hash); err != nil {
+		return blockClock{}, err
+	}
+	header, err := c.chain.Header(ctx, &hash)
+	if err != nil {
+		return blockClock{}, fmt.Errorf("reading block %d: %w", number, err)
+	}
+	if slot := auraSlot(header); slot > 0 {
+		clock.interval = time.Duration(clock.time.UnixMilli()/int64(slot)) * time.Millisecond
+	}
+	return clock, nil
+}
+
+// auraSlot reads the slot from a header's digest, 0 where it has none.
+func auraSlot(h substrate.Header) uint64 {
+	// A pre-runtime item of the engine "aura" with 8 bytes.
+	head := []byte{6, 'a', 'u', 'r', 'a', 32}
+	for _, log := range h.Digest.Logs {
+		if b, err := substrate.ParseHex(log); err == nil && len(b) == len(head)+8 && bytes.HasPrefix(b, head) {
+			return binary.LittleEndian.Uint64(b[len(head):])
+		}
+	}
+	return 0
+}
+
+func (c *Client) timestamp(ctx context.Context, at substrate.Hash) (time.Time, error) {
+	var ms int64
+	if err := c.chain.Query(ctx, &at, &ms, "Timestamp", "Now"); err != nil {
+		return time.Time{}, fmt.Errorf("reading the chain's clock: %w", err)
+	}
+	return time.UnixMilli(ms), nil
+}
+
+// WaitingCommit is a time-locked commit that the chain has not revealed yet.
+type WaitingCommit struct {
+	Hotkey ss58.AccountID
+	// Epoch is the epoch that the chain counts it to.
+	Epoch uint64
+	// Block is where it was committed; 0 on runtimes that do not keep it.
+	Block uint64
+	// Hash is that of the ciphertext (blake2b-256).
+	Hash  substrate.Hash
+	Round uint64
+}
+
+// WaitingCommits lists the time-locked commits of a subnet that wait for their reveal,
+// oldest first.
+func (c *Client) WaitingCommits(ctx context.Context, netuid uint16) ([]WaitingCommit, error) {
+	out, err := c.waitingCommits(ctx, netuid)
+	if err != nil {
+		return nil, fmt.Errorf("waiting commits of subnet %d: %w", netuid, err)
+	}
+	return out, nil
+}
+
+func (c *Client) waitingCommits(ctx context.Context, netuid uint16) ([]WaitingCommit, error) {
+	rt, err := c.chain.Runtime(ctx)
+	if err != nil {
+		return nil, err
+	}
+	item := "TimelockedWeightCommits"
+	if !rt.HasStorage(pallet, item) {
+		item = "CRV3WeightCommits"
+	}
+	_, hash, err := c.head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := c.chain.Map(ctx, hash, pallet, item, netuid)
+	if err != nil {
+		return nil, err
+	}
+	var out []WaitingCommit
+	for _, e := range entries {
+		var epoch uint64
+		if err := substrate.Assign(e.Args[len(e.Args)-1], &epoch); err != nil {
+			return nil, err
+		}
+		list, _ := e.Value.([]any)
+		for _, x := range list {
+			w := WaitingCommit{Epoch: epoch}
+			var box []byte
+			fields, _ := x.([]any)
+			into := []any{&w.Hotkey, &w.Block, &box, &w.Round}
+			if len(fields) == 3 {
+				into = []any{&w.Hotkey, &box, &w.Round}
+			}
+			if len(fields) != len(into) {
+				return nil, fmt.Errorf("a commit of %d parts", len(fields))
+			}
+			for i, f := range fields {
+				if err := substrate.Assign(f, into[i]); err != nil {
+					return nil, err
+				}
+			}
+			w.Hash = blake2b.Sum256(box)
+			out = append(out, w)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b WaitingCommit) int { return cmp.Compare(a.Epoch, b.Epoch) })
+	return out, nil
+}
