@@ -54,7 +54,7 @@ func subnetAPIs() map[string]apiFunc {
 			return e.account("AutoStakeDestination", coldkey[:], id), nil
 		},
 		"SubnetInfoRuntimeApi_get_subnet_to_prune": func(e *env, _ []any) (any, error) {
-			if netuid, ok := e.subnetToPrune(e.block); ok {
+			if netuid, ok := e.networkToPrune(); ok {
 				return netuid, nil
 			}
 			return nil, nil

@@ -1,9 +1,6 @@
 package localnet
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // subnetNames are the names that the runtime gives to subnets 0 to 57 while
 // their owners have set none. Higher ones are "unknown" here; the runtime has
@@ -28,39 +25,9 @@ func (s *storage) subnetName(netuid uint16) string {
 
 // nameSubnet gives a subnet an identity that has only a name.
 func (e *env) nameSubnet(netuid uint16, name string) error {
-	const path = "pallet_subtensor::pallet::SubnetIdentityV3"
-	rec, err := e.rt.pick(path, map[string]any{"subnet_name": []byte(name)})
+	rec, err := e.rt.pick("pallet_subtensor::pallet::SubnetIdentityV3", map[string]any{"subnet_name": []byte(name)})
 	if err != nil {
 		return err
 	}
-	id, _ := e.rt.meta.TypeByPath(path)
-	raw, err := e.rt.meta.EncodeValue(id, rec)
-	if err != nil {
-		return fmt.Errorf("naming subnet %d: %w", netuid, err)
-	}
-	e.setRaw("SubnetIdentitiesV3", raw, le16(netuid))
-	return nil
-}
-
-// subnetToPrune is the subnet that a new one would replace: the cheapest by
-// moving price, of equals the oldest, of those that are no longer immune.
-func (s *storage) subnetToPrune(block uint64) (uint16, bool) {
-	var best uint16
-	found := false
-	for _, netuid := range s.netuids() {
-		id := le16(netuid)
-		registered := s.u64("NetworkRegisteredAt", id)
-		if netuid == 0 || block < satAdd(registered, s.u64("NetworkImmunityPeriod")) {
-			continue
-		}
-		if found {
-			bestID := le16(best)
-			by := s.shares("SubnetMovingPrice", id).Cmp(s.shares("SubnetMovingPrice", bestID))
-			if by > 0 || by == 0 && registered >= s.u64("NetworkRegisteredAt", bestID) {
-				continue
-			}
-		}
-		best, found = netuid, true
-	}
-	return best, found
+	return e.setStruct("SubnetIdentitiesV3", rec, le16(netuid))
 }
