@@ -106,3 +106,25 @@ func TestLaterRuntimeAPIs(t *testing.T) {
 		t.Errorf("a lock: %v", got)
 	}
 }
+
+// btcli 9.8 reads the identities of the registry whatever it prints.
+func TestRegistryIsDeclared(t *testing.T) {
+	for _, spec := range []uint32{293, 381} {
+		rt, err := newRuntime(spec, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, item, err := rt.meta.StorageItem("Registry", "IdentityOf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		zero, err := rt.meta.ZeroValue(item.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A deposit, no additional fields, eight empty texts and no fingerprint.
+		if len(zero) != 8+1+8 {
+			t.Errorf("spec %d: an empty identity has %d bytes", spec, len(zero))
+		}
+	}
+}

@@ -44,6 +44,7 @@ func (p *profile) supplement(b *substrate.Builder) {
 		substrate.VariantDecl{Name: "ResetBondsFlag", Index: 135},
 		substrate.VariantDecl{Name: "BigRaw", Index: 136, Fields: f("", "BoundedVec<u8,_>")})
 	b.Enum("pallet_commitments::types::Data", data...)
+	p.registry(b)
 
 	b.Pallet(substrate.PalletDecl{
 		Name: "TransactionPayment", Index: p.AllPallets["TransactionPayment"], Crate: "pallet_transaction_payment",
