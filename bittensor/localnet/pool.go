@@ -12,7 +12,7 @@ import (
 // account.
 const (
 	maxPool      = 8192
-	maxPerSender = 256
+	maxPerSender = 2048
 )
 
 var (
@@ -33,6 +33,7 @@ type pending struct {
 	*transaction
 	order  uint64
 	expiry uint64 // first block in which it is no longer valid
+	future bool   // told to wait for an earlier nonce
 	// watchers are told what becomes of it; they must not block.
 	watchers map[*watcher]bool
 }
@@ -99,6 +100,18 @@ func (p *pool) nextNonce(id ss58.AccountID, own uint64) uint64 {
 		own++
 	}
 	return own
+}
+
+// promote tells those that waited for a nonce, now that all before it are
+// there.
+func (p *pool) promote(id ss58.AccountID, from uint64) {
+	mine := p.bySender[id]
+	for entry := mine[from]; entry != nil; entry = mine[entry.Nonce+1] {
+		if entry.future {
+			entry.future = false
+			entry.tell("ready", false)
+		}
+	}
 }
 
 func (e *pending) tell(status any, last bool) {

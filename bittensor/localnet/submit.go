@@ -38,13 +38,17 @@ func (c *Chain) submit(raw []byte, w *watcher) (substrate.Hash, error) {
 	if err != nil {
 		return substrate.Hash{}, err
 	}
+	entry.future = t.Nonce >= c.pool.nextNonce(t.Signer, nonce)
 	if w != nil {
 		entry.watchers[w] = true
 		status := "ready"
-		if t.Nonce >= c.pool.nextNonce(t.Signer, nonce) {
+		if entry.future {
 			status = "future"
 		}
 		w.notify(status, false)
+	}
+	if !entry.future {
+		c.pool.promote(t.Signer, t.Nonce+1)
 	}
 	return t.Hash, nil
 }

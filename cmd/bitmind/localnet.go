@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/maxmos001/bitmind-subnet/api"
+	"github.com/maxmos001/bitmind-subnet/bittensor/localnet"
 	"github.com/maxmos001/bitmind-subnet/internal/homedir"
 	"github.com/maxmos001/bitmind-subnet/subnet/devnet"
 )
@@ -28,6 +29,9 @@ type localnetOptions struct {
 	validators int
 	blockTime  time.Duration
 	tempo      uint16
+	spec       uint32
+	clone      string
+	export     string
 	interval   time.Duration
 	steps      int
 	seed       uint64
@@ -50,11 +54,19 @@ miners and validators in other processes can join: --miners 0 --validators 0 is 
 bare chain.
 
 //Alice owns the subnet; //Alice to //Ferdie hold 1,000,000 TAO each. State is kept
-in --dir, and the next start goes on where this one stopped.`,
+in --dir, and the next start goes on where this one stopped.
+
+--export writes the state in --dir to a file, as a raw chain specification, and ends;
+of a chain that runs, the RPC method dev_export answers the same. --clone begins a new
+chain from such a file, or from an object of keys and values in hex, as it is: with its
+subnets, accounts and block number. dev_advance makes blocks at once. The dev_ methods
+answer clients on this machine only.`,
 		Example: `  bitmind localnet                              # until Ctrl-C
   bitmind localnet --steps 100 --json           # 100 challenges, then a summary
   bitmind localnet --real photos --synthetic ai # your own images
-  bitmind localnet --miners 0 --validators 0    # the bare chain`,
+  bitmind localnet --miners 0 --validators 0    # the bare chain
+  bitmind localnet --export state.json          # save its state, then begin again from it
+  bitmind localnet --clone state.json --dir copy --miners 0 --validators 0`,
 		Args: positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runLocalnet(cmd.Context(), cmd, o)
@@ -67,6 +79,9 @@ in --dir, and the next start goes on where this one stopped.`,
 	f.IntVar(&o.validators, "validators", 1, "number of validators")
 	f.DurationVar(&o.blockTime, "block-time", time.Second, "time between two blocks, 50ms or more")
 	f.Uint16Var(&o.tempo, "tempo", 10, "blocks in an epoch, less one")
+	f.Uint32Var(&o.spec, "spec", localnet.DefaultSpec, "version of the runtime to play: 381 or 293")
+	f.StringVar(&o.clone, "clone", "", "file of a chain's state to begin with, in an empty --dir")
+	f.StringVar(&o.export, "export", "", "write the state in --dir to this file and end")
 	f.DurationVar(&o.interval, "interval", 250*time.Millisecond, "time between the starts of two challenges")
 	f.IntVar(&o.steps, "steps", 0, "stop after this many challenges (0: when interrupted)")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the challenges (0: random)")
@@ -96,6 +111,8 @@ func (o *localnetOptions) check() error {
 		return usagef("--block-time %s; try: 50ms or more", o.blockTime)
 	case o.interval < 0:
 		return usagef("--interval %s; try: 250ms", o.interval)
+	case o.export != "" && o.clone != "":
+		return usagef("--export and --clone exclude each other; try: one after the other")
 	case o.tempo == 0:
 		return usagef("--tempo 0; try: 10")
 	case o.steps < 0:
@@ -113,6 +130,9 @@ func runLocalnet(ctx context.Context, cmd *cobra.Command, o localnetOptions) (er
 	dir, err := homedir.Expand(o.dir)
 	if err != nil {
 		return err
+	}
+	if o.export != "" {
+		return exportState(dir, o)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("making the state folder: %w; try: --dir with a folder you can write to", err)
@@ -136,6 +156,7 @@ func runLocalnet(ctx context.Context, cmd *cobra.Command, o localnetOptions) (er
 
 	cfg := devnet.Config{
 		Dir: dir, Netuid: o.netuid, Miners: o.miners, Validators: o.validators,
+		Spec: o.spec, Clone: o.clone,
 		BlockTime: o.blockTime, Tempo: o.tempo, Interval: o.interval, Steps: o.steps, Seed: o.seed, Logger: log,
 	}
 	if o.validators > 0 {
@@ -197,6 +218,30 @@ func runLocalnet(ctx context.Context, cmd *cobra.Command, o localnetOptions) (er
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(subnet.Snapshot())
 	}
 	return nil
+}
+
+// exportState writes the state of the chain in a folder to a file.
+func exportState(dir string, o localnetOptions) (err error) {
+	if _, err := os.Stat(filepath.Join(dir, "snapshot")); err != nil {
+		return fmt.Errorf("--export: there is no chain in %s; try: --dir with the folder of a chain", dir)
+	}
+	// A chain that runs holds the folder: New says so.
+	chain, err := localnet.New(localnet.Config{
+		Dir: dir, Netuid: o.netuid, Tempo: o.tempo, BlockTime: o.blockTime, SpecVersion: o.spec,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, chain.Close()) }()
+	file, err := renameio.NewPendingFile(o.export)
+	if err != nil {
+		return fmt.Errorf("--export: %w; try: a path that you can write to", err)
+	}
+	defer func() { err = errors.Join(err, file.Cleanup()) }()
+	if err := chain.Export(file); err != nil {
+		return err
+	}
+	return file.CloseAtomicallyReplace()
 }
 
 // listen opens a TCP listener for the address given by a flag.

@@ -51,6 +51,8 @@ type Config struct {
 	Validators int           // number of validators
 	BlockTime  time.Duration // 1 s
 	Tempo      uint16        // blocks in an epoch less one; 10
+	Spec       uint32        // version of the runtime to play; 0 = localnet.DefaultSpec
+	Clone      string        // file of a state to begin with, see localnet.Config
 	Interval   time.Duration // between the starts of two challenges of a validator; 250 ms
 	Steps      int           // stop after this many challenges of each validator; 0 = when ctx ends
 	Seed       uint64        // of the challenges; 0 = random
@@ -109,11 +111,13 @@ func New(cfg Config) (*Devnet, error) {
 		return nil, errors.New("miners need a detector")
 	}
 	chain, err := localnet.New(localnet.Config{
-		Netuid:    cfg.Netuid,
-		BlockTime: cfg.BlockTime,
-		Tempo:     cfg.Tempo,
-		Dir:       cfg.Dir,
-		Logger:    cfg.Logger.With("part", "chain"),
+		Netuid:      cfg.Netuid,
+		BlockTime:   cfg.BlockTime,
+		Tempo:       cfg.Tempo,
+		SpecVersion: cfg.Spec,
+		Clone:       cfg.Clone,
+		Dir:         cfg.Dir,
+		Logger:      cfg.Logger.With("part", "chain"),
 		// Everything is on this machine, and the neurons that join may be too.
 		AllowLoopback: true,
 	})
