@@ -29,3 +29,6 @@ func (c *Client) HyperparametersStorage(ctx context.Context, netuid uint16) (Hyp
 	}
 	return c.hyperparametersStorage(ctx, rt, netuid)
 }
+
+// KnownCalls opens the calls known beforehand to tests.
+var KnownCalls = knownCalls
