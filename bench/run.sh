@@ -4,7 +4,7 @@
 #
 #   bench/run.sh                 five rounds: about 15 minutes on 2 cores
 #   bench/run.sh quick           one short round
-#   bench/run.sh [quick] PART... only these: npr first axon challenge chain
+#   bench/run.sh [quick] PART... only these: npr first axon challenge chain sdk
 #
 # Every measurement is kept in dist/bench.json. docs/benchmarks.md says what the
 # figures mean. The peers are installed once by scripts/python.sh; one that cannot
@@ -13,13 +13,13 @@ set -euo pipefail
 export LC_ALL=C # EPOCHREALTIME with a point
 cd "$(dirname "$0")/.."
 
-rounds=5 seconds=3 axon_requests=(51200 1536) fanouts=(15 3)
+rounds=5 seconds=3 axon_requests=(51200 1536) fanouts=(15 3) metagraphs=(50 5)
 if [[ "${1:-}" == quick ]]; then
-  rounds=1 seconds=1 axon_requests=(10240 512) fanouts=(5 1)
+  rounds=1 seconds=1 axon_requests=(10240 512) fanouts=(5 1) metagraphs=(20 3)
   shift
 fi
 parts=("$@")
-[[ $# -gt 0 ]] || parts=(npr first axon challenge chain)
+[[ $# -gt 0 ]] || parts=(npr first axon challenge chain sdk)
 
 work="$(mktemp -d)"
 pids=()
@@ -108,6 +108,20 @@ chain() {
   measure epoch-yuma2.ours gobench yuma.test 'Epoch256x64/yuma2$'
   measure epoch-yuma3-liquid.ours gobench yuma.test 'Epoch256x64/yuma3-liquid$'
   measure epoch-block.ours gobench localnet.test 'EpochBlock$'
+  measure epoch-1024.ours gobench localnet.test 'Epoch1024x64/disk$'
+  measure block-1000.ours gobench localnet.test 'Block1000Extrinsics$'
+}
+
+# Both clients connect to the same chain, which runs on the same cores, read its
+# subnet of 256 neurons and send it 256 set_weights.
+sdk() {
+  measure metagraph.ours "$work/sdkload" metagraph "$chain" "${metagraphs[0]}"
+  [[ -z "$bittensor" ]] || measure metagraph.peer "$bittensor" bench/sdk_peer.py metagraph "$chain" "${metagraphs[1]}"
+  measure weights.ours "$work/sdkload" weights "$chain" 256
+  [[ -z "$bittensor" ]] || measure weights.peer "$bittensor" bench/sdk_peer.py weights "$chain" 256
+  measure verify.ours gobench wallet.test 'Verify$' -test.cpu 1
+  [[ -z "$bittensor" ]] || measure verify.peer "$bittensor" bench/sdk_peer.py verify "$seconds"
+  measure decode.ours gobench substrate.test 'DecodeNeurons$' -test.cpu 1
 }
 
 # serving PORT waits until something listens there.
@@ -147,6 +161,19 @@ prepare_axon() {
 prepare_challenge() {
   prepare_torch
   testbinary challenge.test subnet/challenge
+}
+prepare_sdk() {
+  bittensor="$(peer sdk-10.5.0)"
+  go build -o "$work/sdkchain" ./bench/sdkchain
+  go build -o "$work/sdkload" ./bench/sdkload
+  testbinary wallet.test bittensor/wallet
+  testbinary substrate.test bittensor/substrate
+  "$work/sdkchain" >"$work/chain.url" & pids+=($!)
+  until [[ -s "$work/chain.url" ]]; do
+    kill -0 "${pids[-1]}" # it may have failed
+    sleep 0.1
+  done
+  chain="$(cat "$work/chain.url")"
 }
 prepare_chain() {
   testbinary localnet.test bittensor/localnet

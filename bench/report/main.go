@@ -57,6 +57,14 @@ var figures = []figure{
 	{name: "epoch, 256 neurons, 64 validators: Yuma 2", unit: "ms", series: "epoch-yuma2", key: "ns/op", scale: perNanosecond, lower: true, aimValue: 10},
 	{name: "epoch, 256 neurons, 64 validators: Yuma 3, liquid alpha", unit: "ms", series: "epoch-yuma3-liquid", key: "ns/op", scale: perNanosecond, lower: true, aimValue: 10},
 	{name: "the localnet's block with that epoch, and the next", unit: "ms", series: "epoch-block", key: "ns/op", scale: perNanosecond, lower: true},
+	{name: "the localnet's block with an epoch of 1,024 neurons, 64 validators", unit: "ms", series: "epoch-1024", key: "ns/op", scale: perNanosecond, lower: true, aimValue: 50},
+	{name: "the localnet's block of 1,000 signed extrinsics", unit: "ms", series: "block-1000", key: "ms/block", scale: 1, lower: true},
+	{name: "chain client: connect, first answer", unit: "ms", series: "metagraph", key: "connect_ms", scale: 1, lower: true, aimRatio: 10},
+	{name: "chain client: metagraph of 256 neurons", unit: "ms", series: "metagraph", key: "metagraph_ms", scale: 1, lower: true, aimRatio: 10},
+	{name: "chain client: peak memory of that", unit: "MB", series: "metagraph", key: "peak_mb", scale: 1, lower: true, aimRatio: 10},
+	{name: "chain client: 256 set_weights signed and submitted", unit: "ms", series: "weights", key: "weights_ms", scale: 1, lower: true, aimRatio: 10},
+	{name: "sr25519 signatures verified, one core", unit: "1/s", series: "verify", key: "verifies/s", scale: 1},
+	{name: "SCALE: 255 neurons decoded, one core", unit: "MB/s", series: "decode", key: "MB/s", scale: 1},
 }
 
 // result is what a figure came to; a value that was not measured is left out.

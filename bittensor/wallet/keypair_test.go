@@ -225,6 +225,7 @@ func BenchmarkVerify(b *testing.B) {
 			b.Fatal("does not verify")
 		}
 	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "verifies/s")
 }
 
 // BenchmarkVerifyLibrary is what go-schnorrkel alone takes for the same.
