@@ -387,6 +387,9 @@ func (p profilePallet) declare(name string) (substrate.PalletDecl, error) {
 		}
 		decl.Storage = append(decl.Storage, d)
 	}
+	if _, ok := p.Storage["TimelockedWeightCommits"]; ok {
+		decl.Storage = append(decl.Storage, scheduleItems()...)
+	}
 	for _, name := range sortedKeys(p.Constants) {
 		c := p.Constants[name]
 		raw, err := substrate.ParseHex(c[1])

@@ -393,3 +393,21 @@ func TestCommitRevealSettings(t *testing.T) {
 		t.Errorf("the version is %d", got)
 	}
 }
+
+// TestSchedule: the next epoch runs when the items say that the SDK reads.
+func TestSchedule(t *testing.T) {
+	c := testChain(t, Config{Tempo: 7})
+	for range 40 {
+		c.mustProduce(t)
+		last, head := c.latest().u64("LastEpochBlock", le16(1)), c.BlockNumber()
+		if last == 0 {
+			continue
+		}
+		if want := last+7 == head+1; yuma.Due(head+1, 1, 7) != want {
+			t.Errorf("block %d: an epoch is due: %v", head+1, !want)
+		}
+		if got, want := c.latest().u64("SubnetEpochIndex", le16(1)), c.latest().epochIndex(1, head); got != want && last <= head {
+			t.Errorf("block %d is of epoch %d, want %d", head, got, want)
+		}
+	}
+}

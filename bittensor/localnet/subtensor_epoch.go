@@ -159,6 +159,7 @@ func (e *env) epoch(netuid uint16) error {
 	id := le16(netuid)
 	e.setU64("BlocksSinceLastStep", 0, id)
 	e.setU64("LastMechansimStepBlock", e.block, id)
+	e.noteSchedule(netuid)
 	pending := e.drain("PendingServerEmission", netuid) + e.drain("PendingValidatorEmission", netuid)
 	if old := e.drain("PendingEmission", netuid); pending == 0 {
 		pending = old
