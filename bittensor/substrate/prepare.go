@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
 )
 
@@ -35,7 +37,27 @@ type Prepared struct {
 // Prepare makes an extrinsic ready to be signed: it picks nonce and era, encodes the call
 // and reads it back. It sends nothing and needs no key.
 func (c *Client) Prepare(ctx context.Context, call Call, signer ss58.AccountID, opts SubmitOptions) (*Prepared, error) {
+	// What the chain is asked goes out at once: on a real network each answer takes its
+	// time.
+	var birth blockRef
+	var nonce uint64
+	asking, askCtx := errgroup.WithContext(ctx)
+	asking.Go(func() (err error) {
+		birth, err = c.eraStart(askCtx)
+		return err
+	})
+	if opts.Nonce != nil {
+		nonce = *opts.Nonce
+	} else {
+		asking.Go(func() (err error) {
+			nonce, err = c.Nonce(askCtx, signer)
+			return err
+		})
+	}
 	rt, err := c.currentRuntime(ctx, true)
+	if others := asking.Wait(); err == nil {
+		err = others
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -44,15 +66,10 @@ func (c *Client) Prepare(ctx context.Context, call Call, signer ss58.AccountID, 
 		return nil, err
 	}
 	p.params = ExtrinsicParams{Tip: opts.Tip, Genesis: rt.Genesis, SpecVersion: rt.SpecVersion, TxVersion: rt.TxVersion}
-	if err := c.setEra(ctx, p, opts); err != nil {
+	if err := c.setEra(ctx, p, birth, opts); err != nil {
 		return nil, err
 	}
-	if opts.Nonce != nil {
-		p.Nonce = *opts.Nonce
-	} else if p.Nonce, err = c.Nonce(ctx, signer); err != nil {
-		return nil, err
-	}
-	p.params.Nonce = p.Nonce
+	p.Nonce, p.params.Nonce = nonce, nonce
 	extra, additional, err := rt.SignedParts(p.params)
 	if err != nil {
 		return nil, err
@@ -61,11 +78,7 @@ func (c *Client) Prepare(ctx context.Context, call Call, signer ss58.AccountID, 
 	return p, nil
 }
 
-func (c *Client) setEra(ctx context.Context, p *Prepared, opts SubmitOptions) error {
-	birth, err := c.eraStart(ctx)
-	if err != nil {
-		return err
-	}
+func (c *Client) setEra(ctx context.Context, p *Prepared, birth blockRef, opts SubmitOptions) error {
 	p.Born, p.Death = birth.number, ^uint64(0)
 	if opts.Immortal {
 		return nil

@@ -145,38 +145,44 @@ func sameValue(want, got any) error {
 			return sameValue(rec[0].Value, got)
 		}
 	}
-	differ := fmt.Errorf("%v is not %v", got, want)
+	// Made only when needed: lists are long.
+	differ := func() error { return fmt.Errorf("%v is not %v", got, want) }
 	switch g := got.(type) {
 	case nil:
 		if want == nil {
 			return nil
 		}
-		return differ
+		return differ()
 	case Some:
 		return sameValue(want, g.Value)
 	case bool:
 		if rv := reflect.ValueOf(want); rv.Kind() == reflect.Bool && rv.Bool() == g {
 			return nil
 		}
-		return differ
+		return differ()
 	case uint64, int64, uint8, *big.Int, rune:
+		if n, plain := g.(uint64); plain {
+			if rv := reflect.ValueOf(want); rv.IsValid() && rv.CanUint() && rv.Uint() == n {
+				return nil
+			}
+		}
 		a, err := toInt(want)
 		if err != nil {
 			return err
 		}
 		if b, err := toInt(g); err != nil || a.Cmp(b) != 0 {
-			return differ
+			return differ()
 		}
 		return nil
 	case string:
 		if b, ok := toBytes(want); ok && string(b) == g || want == any(g) {
 			return nil
 		}
-		return differ
+		return differ()
 	case Call:
 		w, ok := want.(Call)
 		if !ok {
-			return differ
+			return differ()
 		}
 		if w.Pallet != g.Pallet || w.Name != g.Name {
 			return fmt.Errorf("%s.%s is not %s.%s", g.Pallet, g.Name, w.Pallet, w.Name)
@@ -186,7 +192,7 @@ func sameValue(want, got any) error {
 		if want == any(g) {
 			return nil
 		}
-		return differ
+		return differ()
 	case Variant:
 		return sameVariant(want, g)
 	case Record:
@@ -214,7 +220,7 @@ func sameValue(want, got any) error {
 		if bytes.Equal(w, b) {
 			return nil
 		}
-		return differ
+		return differ()
 	}
 	list, err := toList(b)
 	if err != nil {

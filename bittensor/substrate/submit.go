@@ -153,12 +153,15 @@ type blockRef struct {
 // eraStart picks the block that a mortal extrinsic is bound to: the last final block,
 // which no fork can take away, or the newest where finality is far behind or absent.
 func (c *Client) eraStart(ctx context.Context) (blockRef, error) {
+	var final Hash
+	finalErr := make(chan error, 1)
+	go func() { finalErr <- c.Read(ctx, &final, "chain_getFinalizedHead") }()
 	best, err := c.Header(ctx, nil)
+	noFinal := <-finalErr
 	if err != nil {
 		return blockRef{}, err
 	}
-	var final Hash
-	if err := c.Read(ctx, &final, "chain_getFinalizedHead"); err == nil {
+	if noFinal == nil {
 		if h, err := c.Header(ctx, &final); err == nil && uint64(best.Number)-min(uint64(h.Number), uint64(best.Number)) < 16 {
 			return blockRef{uint64(h.Number), final}, nil
 		}
