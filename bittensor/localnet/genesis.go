@@ -46,6 +46,15 @@ func (e *env) genesis(cfg Config) error {
 	e.setU64("TotalIssuance", issued)
 	e.setAccount("Sudo.Key", alice)
 
+	// An owner may change settings at any time and as often as wanted, and
+	// subnets, takes and hotkeys follow each other without a wait.
+	for _, item := range []string{"AdminFreezeWindow", "OwnerHyperparamRateLimit"} {
+		e.setU16(item, 0)
+	}
+	for _, item := range []string{"NetworkRateLimit", "TxRateLimit", "TxDelegateTakeRateLimit"} {
+		e.setU64(item, 0)
+	}
+
 	root := le16(0)
 	e.setFlag("NetworksAdded", true, root)
 	e.setU16("TotalNetworks", 1)

@@ -2,7 +2,6 @@ package localnet
 
 import (
 	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
-	"github.com/maxmos001/bitmind-subnet/bittensor/substrate"
 )
 
 // vote is the urgency that the runtime's own extension gives to a transaction
@@ -159,9 +158,4 @@ func (e *env) verdict(t *transaction) validity {
 		out.longevity = min(out.longevity, 1)
 	}
 	return out
-}
-
-// isBatch reports whether a call is one of the Utility pallet's batches.
-func isBatch(c substrate.Call) bool {
-	return c.Pallet == "Utility" && (c.Name == "batch" || c.Name == "batch_all" || c.Name == "force_batch")
 }

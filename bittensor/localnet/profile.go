@@ -345,8 +345,9 @@ func (p profilePallet) declare(name string) (substrate.PalletDecl, error) {
 	for _, v := range p.Events {
 		decl.Events = append(decl.Events, substrate.VariantDecl{Name: v.name, Index: v.index, Fields: v.fields})
 	}
-	if name == "System" && decl.Events == nil {
-		decl.Events = systemEvents()
+	if decl.Events == nil {
+		later := slices.ContainsFunc(p.Calls, func(v profileVariant) bool { return v.name == "poke_deposit" })
+		decl.Events = omittedEvents(name, later)
 	}
 	if name == "Drand" && decl.Events == nil {
 		decl.Events = drandEvents()

@@ -183,6 +183,7 @@ func TestTwoMechanisms(t *testing.T) {
 	if got := weigh(); got != "MechanismDoesNotExist" {
 		t.Errorf("a mechanism that is not there: %q", got)
 	}
+	mustDo(t, c, "//Alice", "AdminUtils", "sudo_set_max_allowed_uids", entry("netuid", 1), entry("max_allowed_uids", 128))
 	mustDo(t, c, "//Alice", "Sudo", "sudo", entry("call", substrate.Call{Pallet: "AdminUtils", Name: "sudo_set_mechanism_count",
 		Args: substrate.Record{entry("netuid", 1), entry("mechanism_count", 2)}}))
 	if got := weigh(); got != "" {
@@ -342,10 +343,11 @@ func TestUndeclaredCallsAreFiltered(t *testing.T) {
 	if got := do(t, c, "//Alice", "SubtensorModule", "set_childkey_take", entry("hotkey", key(t, "//Alice").AccountID()), entry("netuid", 1), entry("take", 1)); got != "CallFiltered" {
 		t.Errorf("error %q", got)
 	}
-	if got := do(t, c, "//Bob", "AdminUtils", "sudo_set_tempo", entry("netuid", 1), entry("tempo", 7)); got != "BadOrigin" {
-		t.Errorf("a stranger sets the tempo: %q", got)
+	tempo := substrate.Call{Pallet: "AdminUtils", Name: "sudo_set_tempo", Args: substrate.Record{entry("netuid", 1), entry("tempo", 7)}}
+	if got := do(t, c, "//Alice", tempo.Pallet, tempo.Name, tempo.Args...); got != "BadOrigin" {
+		t.Errorf("the owner sets the tempo: %q", got)
 	}
-	mustDo(t, c, "//Alice", "AdminUtils", "sudo_set_tempo", entry("netuid", 1), entry("tempo", 7))
+	mustDo(t, c, "//Alice", "Sudo", "sudo", entry("call", tempo))
 	if got := c.latest().u16("Tempo", le16(1)); got != 7 {
 		t.Errorf("tempo %d", got)
 	}

@@ -30,9 +30,6 @@ func commitCalls() map[string]callFunc {
 		"SubtensorModule.commit_crv3_mechanism_weights":       commitTimelocked(fixed),
 		"SubtensorModule.commit_timelocked_weights":           commitTimelocked(named),
 		"SubtensorModule.commit_timelocked_mechanism_weights": commitTimelocked(named),
-		"AdminUtils.sudo_set_commit_reveal_weights_enabled":   (*env).setCommitRevealEnabled,
-		"AdminUtils.sudo_set_commit_reveal_weights_interval":  (*env).setRevealPeriod,
-		"AdminUtils.sudo_set_commit_reveal_version":           (*env).setCommitRevealVersion,
 	}
 }
 

@@ -63,48 +63,8 @@ func (e *env) precheckReveal(netuid uint16, hash substrate.Hash) error {
 	return &invalidity{name: "Custom", custom: commitNotFound}
 }
 
-// setCommitRevealEnabled lets a subnet's owner, or root, switch commit-reveal on and
-// off.
-func (e *env) setCommitRevealEnabled(from origin, a args) error {
-	netuid, enabled := a.u16("netuid"), arg[bool](a, "enabled")
-	if err := e.requireOwner(from, netuid); err != nil {
-		return err
-	}
-	e.setFlag("CommitRevealWeightsEnabled", enabled, le16(netuid))
-	e.emit("SubtensorModule", "CommitRevealEnabled", netuid, enabled)
-	return nil
-}
-
 // maxRevealPeriod is the longest reveal period in epochs.
 const maxRevealPeriod = 100
-
-func (e *env) setRevealPeriod(from origin, a args) error {
-	netuid, period := a.u16("netuid"), a.u64("interval")
-	if err := e.requireOwner(from, netuid); err != nil {
-		return err
-	}
-	if e.timelocked() {
-		switch {
-		case period > maxRevealPeriod:
-			return e.fail("RevealPeriodTooLarge")
-		case period < 1:
-			return e.fail("RevealPeriodTooSmall")
-		}
-	}
-	e.setU64("RevealPeriodEpochs", period, le16(netuid))
-	e.emit("SubtensorModule", "CommitRevealPeriodsSet", netuid, period)
-	return nil
-}
-
-func (e *env) setCommitRevealVersion(from origin, a args) error {
-	if !from.root {
-		return errBadOrigin
-	}
-	version := a.u16("version")
-	e.setU16("CommitRevealWeightsVersion", version)
-	e.emit("SubtensorModule", "CommitRevealVersionSet", version)
-	return nil
-}
 
 func (s *storage) u32(name string, parts ...[]byte) uint32 {
 	if b := s.raw(name, parts...); len(b) >= 4 {

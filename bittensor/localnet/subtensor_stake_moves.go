@@ -52,6 +52,7 @@ func stakeMoveCalls() map[string]callFunc {
 			e.emit("SubtensorModule", "StakeTransferred", who, m.toColdkey, m.fromHotkey, m.fromNetuid, m.toNetuid, moved)
 			return nil
 		},
+		"SubtensorModule.add_stake_burn":   (*env).addStakeBurn,
 		"SubtensorModule.swap_stake":       swapStake(false),
 		"SubtensorModule.swap_stake_limit": swapStake(true),
 	}
@@ -289,5 +290,36 @@ func (e *env) destroyAlpha(from origin, hotkey ss58.AccountID, amount uint64, ne
 		event = "AlphaRecycled"
 	}
 	e.emit("SubtensorModule", event, coldkey, hotkey, amount, netuid)
+	return nil
+}
+
+// addStakeBurn lets a subnet's owner buy alpha and burn it, once a tempo.
+func (e *env) addStakeBurn(from origin, a args) error {
+	netuid, hotkey, amount := a.u16("netuid"), a.account("hotkey"), a.u64("amount")
+	if from.root {
+		return errBadOrigin
+	}
+	if err := e.ownerOrRoot(from, netuid); err != nil {
+		return err
+	}
+	key := lastStakeBurn(netuid)
+	if last := e.u64("LastRateLimitedBlock", key); last != 0 && satSub(e.block, last) < uint64(e.u16("Tempo", le16(netuid))) {
+		return e.fail("AddStakeBurnRateLimitExceeded")
+	}
+	var alpha uint64
+	var err error
+	if a.any("limit") == nil {
+		alpha, err = e.addStake(from, hotkey, netuid, amount)
+	} else {
+		alpha, err = e.addStakeLimit(from, hotkey, netuid, amount, a.u64("limit"), false)
+	}
+	if err != nil {
+		return err
+	}
+	if err := e.destroyAlpha(from, hotkey, alpha, netuid, false); err != nil {
+		return err
+	}
+	e.setU64("LastRateLimitedBlock", e.block, key)
+	e.emit("SubtensorModule", "AddStakeBurn", netuid, hotkey, amount, alpha)
 	return nil
 }

@@ -44,6 +44,7 @@ func (p *profile) supplement(b *substrate.Builder) {
 		substrate.VariantDecl{Name: "ResetBondsFlag", Index: 135},
 		substrate.VariantDecl{Name: "BigRaw", Index: 136, Fields: f("", "BoundedVec<u8,_>")})
 	b.Enum("pallet_commitments::types::Data", data...)
+	b.Enum("pallet_subtensor_proxy::DepositKind", substrate.Variants("Proxies", "Announcements")...)
 	p.registry(b)
 
 	b.Pallet(substrate.PalletDecl{

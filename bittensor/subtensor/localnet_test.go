@@ -130,7 +130,12 @@ func neuronLife(t *testing.T, spec uint32) {
 		}
 	}
 
-	// Refusals have names, in the block and before it.
+	// Refusals have names, in the block and before it. Spec 293 looks at stakes
+	// before it lets a transaction in.
+	noSubnet, tooMuch := "SubtokenDisabled", "NotEnoughBalanceToStake"
+	if spec == 293 {
+		noSubnet, tooMuch = "SubnetDoesntExist", "BalanceTooLow"
+	}
 	for _, refusal := range []struct {
 		name string
 		do   func() error
@@ -140,8 +145,8 @@ func neuronLife(t *testing.T, spec uint32) {
 			_, err := c.ServeAxon(ctx, bob, 1, subtensor.AxonInfo{IP: netip.MustParseAddr("10.0.0.1"), Port: 1})
 			return err
 		}},
-		{"SubnetDoesntExist", func() error { _, err := c.AddStake(ctx, bob, miner.AccountID(), 99, 1e9); return err }},
-		{"BalanceTooLow", func() error { _, err := c.AddStake(ctx, bob, miner.AccountID(), 1, 1<<62); return err }},
+		{noSubnet, func() error { _, err := c.AddStake(ctx, bob, miner.AccountID(), 99, 1e9); return err }},
+		{tooMuch, func() error { _, err := c.AddStake(ctx, bob, miner.AccountID(), 1, 1<<62); return err }},
 	} {
 		if err := refusal.do(); substrate.ErrorName(err) != refusal.name {
 			t.Errorf("want %s: %v", refusal.name, err)
