@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"reflect"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -89,6 +90,10 @@ func assign(v any, dst reflect.Value) error {
 }
 
 func assignInt(v any, dst reflect.Value) error {
+	if n, ok := v.(uint64); ok && dst.CanUint() && !dst.OverflowUint(n) {
+		dst.SetUint(n)
+		return nil
+	}
 	switch v.(type) {
 	case uint64, int64, *big.Int, rune:
 	default:
@@ -169,7 +174,13 @@ type structField struct {
 	index int
 }
 
+// fieldsOf keeps what structFields found: reflect.Type -> []structField.
+var fieldsOf sync.Map
+
 func structFields(t reflect.Type) []structField {
+	if known, ok := fieldsOf.Load(t); ok {
+		return known.([]structField)
+	}
 	var out []structField
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -182,6 +193,7 @@ func structFields(t reflect.Type) []structField {
 		}
 		out = append(out, structField{name, i})
 	}
+	fieldsOf.Store(t, out)
 	return out
 }
 

@@ -2,6 +2,7 @@ package substrate
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"github.com/maxmos001/bitmind-subnet/bittensor/scale"
@@ -172,15 +173,22 @@ func (r *valueReader) compact(elem TypeID, depth int) (any, error) {
 	if err != nil || unit {
 		return nil, err
 	}
+	if p.size() <= 8 { // no big.Int for the many small ones
+		v, err := r.d.Compact()
+		if err != nil {
+			return nil, err
+		}
+		if bits.Len64(v) > 8*p.size() {
+			return nil, r.d.Malformed("%d does not fit in %s", v, p)
+		}
+		return v, nil
+	}
 	v, err := r.d.CompactBig()
 	if err != nil {
 		return nil, err
 	}
 	if v.BitLen() > 8*p.size() {
 		return nil, r.d.Malformed("%s does not fit in %s", v, p)
-	}
-	if p.size() <= 8 {
-		return v.Uint64(), nil
 	}
 	return v, nil
 }
