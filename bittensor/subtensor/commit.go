@@ -49,18 +49,18 @@ type CommitReveal struct {
 	Period uint64
 	// Tempo is the number of blocks between epochs, less one.
 	Tempo  uint16
-	netuid uint16
+	Netuid uint16
 }
 
 // Epoch numbers the epochs of the subnet: those in which commits are made and revealed.
 func (r CommitReveal) Epoch(block uint64) uint64 {
-	return (block + uint64(r.netuid) + 1) / (uint64(r.Tempo) + 1)
+	return (block + uint64(r.Netuid) + 1) / (uint64(r.Tempo) + 1)
 }
 
 // FirstBlock returns the first block of an epoch.
 func (r CommitReveal) FirstBlock(epoch uint64) uint64 {
 	first := epoch * (uint64(r.Tempo) + 1)
-	return first - min(first, uint64(r.netuid)+1)
+	return first - min(first, uint64(r.Netuid)+1)
 }
 
 // CommitReveal reads how a subnet wants its weights.
@@ -73,7 +73,7 @@ func (c *Client) CommitReveal(ctx context.Context, netuid uint16) (CommitReveal,
 }
 
 func (c *Client) commitReveal(ctx context.Context, netuid uint16) (CommitReveal, error) {
-	r := CommitReveal{netuid: netuid}
+	r := CommitReveal{Netuid: netuid}
 	rt, err := c.chain.Runtime(ctx)
 	if err != nil || !rt.HasStorage(pallet, "CommitRevealWeightsEnabled") {
 		return r, err
@@ -224,7 +224,7 @@ func (c *Client) commitCall(ctx context.Context, r CommitReveal, hotkey ss58.Acc
 	if version == 0 {
 		version = 4
 	}
-	values := map[string]any{"netuid": r.netuid, "mecid": 0, "commit": box, "reveal_round": round, "commit_reveal_version": version}
+	values := map[string]any{"netuid": r.Netuid, "mecid": 0, "commit": box, "reveal_round": round, "commit_reveal_version": version}
 	call := module(name)
 	for _, f := range v.Fields {
 		value, ok := values[f.Name]

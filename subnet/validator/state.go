@@ -19,9 +19,15 @@ type state struct {
 	Real       uint64 `json:"real"`
 	Synthetic  uint64 `json:"synthetic"`
 	// WeightsSet counts confirmed settings, WeightsBlock is the last one's block.
-	WeightsSet   uint64        `json:"weights_set"`
-	WeightsBlock uint64        `json:"weights_block"`
-	Miners       []score.Entry `json:"miners"`
+	WeightsSet   uint64 `json:"weights_set"`
+	WeightsBlock uint64 `json:"weights_block"`
+	// Committed are weights that wait for their reveal, oldest first; WeightsRevealed
+	// counts those that the chain has shown since, RevealsMissed those that it has not.
+	Committed       []committed `json:"committed,omitempty"`
+	WeightsRevealed uint64      `json:"weights_revealed,omitempty"`
+	RevealsMissed   uint64      `json:"reveals_missed,omitempty"`
+
+	Miners []score.Entry `json:"miners"`
 }
 
 // save writes the state. v.mu is held.

@@ -20,7 +20,11 @@ type Snapshot struct {
 	Challenges   uint64 `json:"challenges"`
 	WeightsSet   uint64 `json:"weights_set"`
 	WeightsBlock uint64 `json:"weights_block"`
-	Images       Images `json:"images"`
+	// On a subnet with commit-reveal WeightsSet counts commits, WeightsRevealed those
+	// that the chain has shown since, RevealsMissed those that it has not shown in time.
+	WeightsRevealed uint64 `json:"weights_revealed,omitempty"`
+	RevealsMissed   uint64 `json:"reveals_missed,omitempty"`
+	Images          Images `json:"images"`
 	// Miners are those that were asked or serve an axon, by uid.
 	Miners []MinerSnapshot `json:"miners"`
 	Stats  Stats           `json:"stats"`
@@ -62,6 +66,7 @@ func (v *Validator) Snapshot() Snapshot {
 	s := Snapshot{Hotkey: v.cfg.Signer.AccountID(), Block: v.neuron.Block(), Stats: v.Stats()}
 	v.mu.Lock()
 	s.Challenges, s.WeightsSet, s.WeightsBlock = v.state.Challenges, v.state.WeightsSet, v.state.WeightsBlock
+	s.WeightsRevealed, s.RevealsMissed = v.state.WeightsRevealed, v.state.RevealsMissed
 	s.Images = Images{Real: v.state.Real, Synthetic: v.state.Synthetic}
 	entries := v.board.Entries()
 	v.mu.Unlock()

@@ -37,6 +37,7 @@ type Chain interface {
 	neuron.Chain
 	SetWeights(ctx context.Context, hotkey subtensor.Signer, netuid uint16, uids, weights []uint16, versionKey uint64) (subtensor.Receipt, error)
 	Weights(ctx context.Context, netuid, uid uint16) ([]subtensor.Weight, error)
+	CommitChain
 }
 
 // Challenges is where challenges come from; *challenge.Pool is one.
@@ -193,6 +194,9 @@ func New(cfg Config) (*Validator, error) {
 	v.weights = weightSetter{
 		chain: cfg.Chain, signer: cfg.Signer, netuid: cfg.Netuid, epochLength: cfg.EpochLength, log: v.log,
 	}
+	if v.weights.hashes, err = subtensor.OpenHashCommits(""); err != nil {
+		return nil, err
+	}
 	if err := v.openAxon(); err != nil {
 		return nil, err
 	}
@@ -337,6 +341,9 @@ func (v *Validator) openState() (err error) {
 		}
 		v.state = loaded
 		v.log.Info("state restored", "challenges", loaded.Challenges, "miners", len(loaded.Miners), "weights_set", loaded.WeightsSet)
+	}
+	if v.weights.hashes, err = subtensor.OpenHashCommits(filepath.Join(dir, commitFile)); err != nil {
+		return err
 	}
 	if v.results, err = OpenResults(dir, v.log); err != nil {
 		return err

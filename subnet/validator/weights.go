@@ -24,15 +24,17 @@ var errNotOnChain = errors.New("the chain does not hold the weights that were se
 // advice says what to do about the chain's refusals of weights that time alone
 // does not mend.
 var advice = map[string]string{
-	"StakeAmountTooLow":          "more stake for this hotkey (bitmind stake): the chain asks for a minimum to set weights",
-	"NotEnoughStakeToSetWeights": "more stake for this hotkey (bitmind stake): the chain asks for a minimum to set weights",
-	"NeuronNoValidatorPermit":    "more stake for this hotkey (bitmind stake): only the largest get a validator permit",
-	"IncorrectWeightVersionKey":  "a newer version of bitmind: the subnet's owner has raised the weights version",
+	"StakeAmountTooLow":            "more stake for this hotkey (bitmind stake): the chain asks for a minimum to set weights",
+	"NotEnoughStakeToSetWeights":   "more stake for this hotkey (bitmind stake): the chain asks for a minimum to set weights",
+	"IncorrectCommitRevealVersion": "a newer version of bitmind: the chain takes commits of another version",
+	"NeuronNoValidatorPermit":      "more stake for this hotkey (bitmind stake): only the largest get a validator permit",
+	"IncorrectWeightVersionKey":    "a newer version of bitmind: the subnet's owner has raised the weights version",
 }
 
 // weightSetter sends weights and makes sure that they have arrived.
 type weightSetter struct {
 	chain       Chain
+	hashes      *subtensor.HashCommits
 	signer      neuron.Signer
 	netuid      uint16
 	epochLength uint64
@@ -44,6 +46,8 @@ type weightSetter struct {
 	failed uint64        // block at which the last attempt failed
 	doubt  *attempt      // the last attempt, while nobody knows whether it arrived
 	said   string
+	// revealBlock is the block at which reveals were last tried.
+	revealBlock uint64
 }
 
 // attempt is one sending of weights.
@@ -51,6 +55,11 @@ type attempt struct {
 	uids, values []uint16
 	want         []subtensor.Weight
 	lastUpdate   uint64 // of this neuron before the attempt
+	// closed means that the weights are committed to; hash is the commit's, and commit
+	// what the chain holds of it.
+	closed bool
+	hash   substrate.Hash
+	commit *committed
 }
 
 // schedule decides when weights are set.
@@ -91,16 +100,21 @@ func (v *Validator) weightsStep(ctx context.Context) error {
 	var view neuron.View
 	var self subtensor.Neuron
 	a := &attempt{}
+	var reveal bool
 	err := v.neuron.WaitUntil(ctx, func() bool {
 		var why string
 		view, self, a.uids, a.values, why = v.weightsDue()
 		v.weights.say(why)
-		return why == "" && len(a.uids) > 0
+		reveal = view.Metagraph != nil && v.revealDue(view, v.neuron.Block())
+		return reveal || why == "" && len(a.uids) > 0
 	})
 	if err != nil {
 		return err
 	}
-	a.lastUpdate = self.LastUpdate
+	if reveal {
+		return v.revealStep(ctx, self.UID)
+	}
+	a.lastUpdate, a.closed = self.LastUpdate, view.Hyperparameters.CommitRevealEnabled
 	for i := range a.uids {
 		a.want = append(a.want, subtensor.Weight{UID: a.uids[i], Value: a.values[i]})
 	}
@@ -109,6 +123,9 @@ func (v *Validator) weightsStep(ctx context.Context) error {
 	block, err := v.weights.set(ctx, self.UID, a, view.Hyperparameters.WeightsVersion)
 	if err != nil {
 		v.weights.fail(a, v.neuron.Block())
+		if name := substrate.ErrorName(err); name == "CommitRevealEnabled" || name == "CommitRevealDisabled" || errors.Is(err, subtensor.ErrNotTimelocked) {
+			v.neuron.RequestSync() // the subnet has changed its mind
+		}
 		return err
 	}
 	return v.weightsArrived(a, block)
@@ -122,7 +139,13 @@ func (v *Validator) settleDoubt(ctx context.Context, a *attempt) (arrived bool, 
 	}
 	self, ok := v.neuron.Self()
 	if ok && self.LastUpdate > a.lastUpdate {
-		err := v.weights.confirm(ctx, self.UID, a.want)
+		find := v.weights.confirm
+		if a.closed {
+			find = func(ctx context.Context, self uint16, _ []subtensor.Weight) error {
+				return v.weights.settleCommit(ctx, self, a)
+			}
+		}
+		err := find(ctx, self.UID, a.want)
 		if err == nil {
 			v.weights.clearDoubt(self.LastUpdate)
 			return true, v.weightsArrived(a, self.LastUpdate)
@@ -141,9 +164,16 @@ func (v *Validator) weightsArrived(a *attempt, block uint64) error {
 	v.mu.Lock()
 	v.state.WeightsSet++
 	v.state.WeightsBlock = block
+	if a.commit != nil {
+		v.noteCommit(*a.commit)
+	}
 	err := v.save()
 	v.mu.Unlock()
-	v.log.Info("weights set and confirmed", "block", block, "uids", a.uids, "weights", a.values)
+	if a.commit != nil {
+		v.log.Info("weights committed", "block", block, "reveal", a.commit.First, "uids", a.uids, "weights", a.values)
+	} else {
+		v.log.Info("weights set and confirmed", "block", block, "uids", a.uids, "weights", a.values)
+	}
 	v.neuron.RequestSync()
 	return err
 }
@@ -161,8 +191,6 @@ func (v *Validator) weightsDue() (view neuron.View, self subtensor.Neuron, uids,
 	}
 	h := view.Hyperparameters
 	switch {
-	case h.CommitRevealEnabled:
-		return view, self, nil, nil, "the subnet asks for commit-reveal, which is not supported yet"
 	case !self.ValidatorPermit:
 		return view, self, nil, nil, "no validator permit yet; it comes with an epoch when the stake is among the largest"
 	}
@@ -247,17 +275,26 @@ func (w *weightSetter) set(ctx context.Context, self uint16, a *attempt, version
 		w.busy = nil
 		close(done)
 	}()
-	receipt, err := w.chain.SetWeights(ctx, w.signer, w.netuid, a.uids, a.values, version)
+	if a.closed {
+		block, err = w.commit(ctx, a, version)
+	} else {
+		var receipt subtensor.Receipt
+		receipt, err = w.chain.SetWeights(ctx, w.signer, w.netuid, a.uids, a.values, version)
+		block = receipt.BlockNumber
+	}
 	if err != nil {
 		if hint := advice[substrate.ErrorName(err)]; hint != "" {
 			return 0, fmt.Errorf("sending weights: %w; try: %s", err, hint)
 		}
 		return 0, fmt.Errorf("sending weights: %w", err)
 	}
+	if a.closed {
+		return block, nil // the chain reveals it, or revealStep does
+	}
 	if err := w.confirm(ctx, self, a.want); err != nil {
 		return 0, err
 	}
-	return receipt.BlockNumber, nil
+	return block, nil
 }
 
 // confirm compares the chain's weights with those sent. The chain scales the
