@@ -183,7 +183,7 @@ func TestEvalErrors(t *testing.T) {
 		{[]string{"--model", model, "--data", dir, "--batch", "0"}, 2, "--batch"},
 		{[]string{"--model", model, "--data", dir, "--limit", "-1"}, 2, "--limit"},
 		{[]string{"--model", model, "--data", dir, "extra"}, 2, "eval"},
-		{[]string{"--model", model, "--data", dir, "--split", "dev"}, 1, "manifest.tsv"},
+		{[]string{"--model", model, "--data", dir, "--split", "dev"}, 1, "manifest.tsv to say which images are in it; try: "},
 		{[]string{"--model", model, "--data", t.TempDir()}, 1, "no images found"},
 		{[]string{"--model", model, "--data", filepath.Join(dir, "none")}, 1, "no such file or directory; try: a folder that holds"},
 		{[]string{"--model", model, "--data", bad}, 1, "none of the 2 pictures"},

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
+	"github.com/maxmos001/bitmind-subnet/ml/onnx"
 	"github.com/maxmos001/bitmind-subnet/ml/ort"
 )
 
@@ -51,8 +53,13 @@ func (f *modelFlags) open(logger *slog.Logger) (detector.Detector, error) {
 		return detector.Default(opts)
 	}
 	d, err := detector.Load(f.path, opts)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("there is no detector %s; try: a detector's folder or file, or no --model for the shipped one", f.path)
+	case errors.Is(err, onnx.ErrFormat):
+		return nil, fmt.Errorf("%w; try: get the file again, or no --model for the shipped detector", err)
+	case errors.Is(err, detector.ErrDescription):
+		return nil, fmt.Errorf("%w; try: compare %s with the shipped detector's", err, filepath.Join(f.path, "detector.json"))
 	}
 	return d, err
 }

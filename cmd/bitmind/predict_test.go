@@ -154,6 +154,12 @@ func TestPredictFolderAndStandardInput(t *testing.T) {
 func TestPredictErrors(t *testing.T) {
 	model, dir := testDetector(t), t.TempDir()
 	pictures := picturesIn(t, dir, 1)
+	damaged, misdescribed := filepath.Join(t.TempDir(), "damaged.onnx"), t.TempDir()
+	for path, text := range map[string]string{damaged: "\x08\x08\x12", filepath.Join(misdescribed, "detector.json"): "{"} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, c := range []struct {
 		args   []string
 		status int
@@ -162,6 +168,8 @@ func TestPredictErrors(t *testing.T) {
 		{[]string{"predict"}, 2, "requires at least 1 arg"},
 		{[]string{"predict", "--threads", "-1", "--model", model, pictures[0]}, 2, "--threads"},
 		{[]string{"predict", "--model", dir, pictures[0]}, 1, "detector.json"},
+		{[]string{"predict", "--model", damaged, pictures[0]}, 1, "damaged one: unexpected EOF; try: get the file again"},
+		{[]string{"predict", "--model", misdescribed, pictures[0]}, 1, "; try: compare "},
 		{[]string{"predict", "--model", model, t.TempDir()}, 1, "no images found"},
 		{[]string{"predict", "--model", model, "--device", "cuda:7", pictures[0]}, 1, "; try: "},
 		{[]string{"predict", "--model", model, "--onnxruntime", "/nowhere.so", pictures[0]}, 1, "BITMIND_ONNXRUNTIME"},

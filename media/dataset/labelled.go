@@ -69,7 +69,7 @@ func LabelledFS(fsys fs.FS, split string) (Labelled, error) {
 		return Labelled{}, fmt.Errorf("reading %s: %w", manifestName, err)
 	}
 	if split != "" {
-		return Labelled{}, fmt.Errorf("split %q asked for, but there is no %s to say which images are in it", split, manifestName)
+		return Labelled{}, fmt.Errorf("split %q asked for, but there is no %s to say which images are in it; try: all images, without a split", split, manifestName)
 	}
 	var l Labelled
 	if l.Real, err = class(fsys, realFolders); err != nil {
@@ -116,7 +116,7 @@ func fromManifest(fsys fs.FS, f fs.File, split string) (Labelled, error) {
 		return Labelled{}, fmt.Errorf("no column named path among %q", header)
 	}
 	if split != "" && splitCol < 0 {
-		return Labelled{}, fmt.Errorf("split %q asked for, but there is no column named split", split)
+		return Labelled{}, fmt.Errorf("split %q asked for, but there is no column named split; try: all images, without a split", split)
 	}
 
 	type key struct {
