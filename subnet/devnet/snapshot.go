@@ -84,12 +84,21 @@ func (d *Devnet) Snapshot() Snapshot {
 	return s
 }
 
-// watchIncentives keeps the incentives as the chain last set them.
+// watchIncentives keeps the incentives as the chain last set them: it reads them at once
+// and after each epoch.
 func (d *Devnet) watchIncentives(ctx context.Context, client *subtensor.Client) error {
-	for range client.Blocks(ctx) {
-		if err := d.readIncentives(ctx, client); err != nil && ctx.Err() == nil {
-			d.log.Warn("reading incentives failed", "error", err)
+	var next uint64
+	for block := range client.Blocks(ctx) {
+		if block.Number < next {
+			continue
 		}
+		if err := d.readIncentives(ctx, client); err != nil {
+			if ctx.Err() == nil {
+				d.log.Warn("reading incentives failed", "error", err)
+			}
+			continue // again at the next block
+		}
+		next = block.Number + 1 + yuma.BlocksUntilEpoch(block.Number+1, d.cfg.Netuid, d.cfg.Tempo)
 	}
 	return nil
 }
