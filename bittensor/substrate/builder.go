@@ -261,6 +261,17 @@ func (b *Builder) buildExtrinsic() error {
 	if x.Address, err = b.resolve("MultiAddress", ""); err != nil {
 		return err
 	}
+	// MultiAddress names its parameters: older clients learn from them what an
+	// AccountId is, and take the whole address for it where they are missing.
+	account, err := b.resolve("AccountId32", "")
+	if err != nil {
+		return err
+	}
+	index, err := b.resolve("()", "")
+	if err != nil {
+		return err
+	}
+	b.m.Types[x.Address].Params = []TypeParam{{"AccountId", &account}, {"AccountIndex", &index}}
 	if x.Signature, err = b.resolve("MultiSignature", ""); err != nil {
 		return err
 	}
