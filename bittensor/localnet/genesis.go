@@ -68,6 +68,7 @@ func (e *env) genesis(cfg Config) error {
 	id := le16(cfg.Netuid)
 	e.setU16("Tempo", cfg.Tempo, id)
 	e.newSubnet(cfg.Netuid, alice, alice, genesisLock)
+	e.addU64("TotalIssuance", genesisLock)
 	e.setU16("ActivityCutoff", cfg.ActivityCutoff, id)
 	e.setU64("WeightsSetRateLimit", 0, id)
 	e.setU64("ServingRateLimit", 0, id)
