@@ -75,7 +75,7 @@ func readBody(r *http.Request) ([]byte, error) {
 // Transport signs the requests of an http.Client. It may be used by many goroutines, and
 // Transports for several receivers may share one Base.
 type Transport struct {
-	Signer   Signer
+	Signer   Signer            // the caller's hotkey
 	Receiver ss58.AccountID    // zero: anybody
 	Base     http.RoundTripper // nil: http.DefaultTransport
 	Now      func() time.Time  // nil: time.Now

@@ -43,8 +43,10 @@ type Config struct {
 	// MaxConnections bounds the open WebSocket connections; some more may
 	// be open for HTTP. Default 512.
 	MaxConnections int
-	Now            func() time.Time
-	Logger         *slog.Logger
+	// Now is the clock that blocks are stamped by. Default time.Now.
+	Now func() time.Time
+	// Logger is told what happens; nil discards.
+	Logger *slog.Logger
 }
 
 // MinBlockTime is the shortest interval of blocks.

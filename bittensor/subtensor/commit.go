@@ -32,6 +32,7 @@ const (
 	TimelockedWeights
 )
 
+// String is "plain", "hashed" or "time-locked".
 func (f WeightsForm) String() string {
 	return [...]string{"plain", "hashed", "time-locked"}[f]
 }
