@@ -21,6 +21,8 @@ func recordedChain(t *testing.T, kind string) (url string) {
 	s := substratetest.NewServer(t)
 	s.Record(substratetest.Metadata(t, 293), 293)
 	s.Answer("system_chainType", kind)
+	s.Answer("system_accountNextIndex", 7)
+	s.Answer("payment_queryInfo", map[string]any{"partialFee": "124000"})
 	return s.URL
 }
 
@@ -69,7 +71,7 @@ func TestDryRuns(t *testing.T) {
 		{[]string{"register", "--hotkey", "//Bob"},
 			"0x070702008eaf04151687736326c9fea17e25fc5287613693c912909cb226aa4794f26a48", "SubtensorModule.burned_register"},
 		{[]string{"stake", "1.5", "--hotkey", bobAddress},
-			"0x07028eaf04151687736326c9fea17e25fc5287613693c912909cb226aa4794f26a480200002f685900000000", "amount_staked: 1500000000"},
+			"0x07028eaf04151687736326c9fea17e25fc5287613693c912909cb226aa4794f26a480200002f685900000000", "amount_staked: 1500000000 (1.5 TAO)"},
 	} {
 		args := append(c.args, "--netuid", "2", "--subtensor.network", url, "--wallet.uri", "//Alice", "--dry-run")
 		stdout, _ := bitmindOK(t, "", append(args, "--json")...)
@@ -78,16 +80,23 @@ func TestDryRuns(t *testing.T) {
 			Signer  string
 			CallHex string `json:"call_hex"`
 			Call    struct{ Pallet, Call string }
+			Nonce   uint64
+			FeeRao  uint64 `json:"fee_rao"`
+			Spec    uint64 `json:"spec_version"`
+			Args    []struct{ Name, Text string }
 		}
 		if err := json.Unmarshal([]byte(stdout), &report); err != nil {
 			t.Fatalf("%v:\n%s", err, stdout)
 		}
-		if !report.DryRun || report.Signer != aliceAddress || report.CallHex != c.callHex || report.Call.Pallet != "SubtensorModule" {
+		if !report.DryRun || report.Signer != aliceAddress || report.CallHex != c.callHex || report.Call.Pallet != "SubtensorModule" ||
+			report.Nonce != 7 || report.FeeRao != 124000 || report.Spec != 293 || len(report.Args) == 0 {
 			t.Errorf("%v: %+v", c.args, report)
 		}
 		stdout, _ = bitmindOK(t, "", args...)
-		if !strings.Contains(stdout, c.text) || !strings.Contains(stdout, "nothing was sent") {
-			t.Errorf("%v:\n%s", c.args, stdout)
+		for _, want := range []string{c.text, "nothing was signed or sent", "nonce    7", "fee      0.000124 TAO", "runtime 293", "tip      0 TAO"} {
+			if !strings.Contains(stdout, want) {
+				t.Errorf("%v: no %q:\n%s", c.args, want, stdout)
+			}
 		}
 	}
 }

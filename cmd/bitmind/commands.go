@@ -11,6 +11,7 @@ func commands() []*cobra.Command {
 		newWalletCmd(),
 		newRegisterCmd(),
 		newStakeCmd(),
+		newUnstakeCmd(),
 		newMetagraphCmd(),
 		newPredictCmd(),
 		newModelCmd(),

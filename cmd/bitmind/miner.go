@@ -110,6 +110,7 @@ func (o *minerOptions) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer client.Close()
+	warnClock(cmd, client, log)
 	cfg.Chain = client
 	cfg.RegisterCommand = o.neuron.registerCommand(cmd.Context(), client)
 	m, err := miner.New(cfg)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -147,6 +148,17 @@ func (f *payerFlags) fundHint(cmd *cobra.Command, c *subtensor.Client, otherwise
 	return "the same with --wallet.uri //Alice, who is rich on a development chain"
 }
 
+// warnClock says so when the local clock and the chain's disagree: a neuron's messages
+// would be refused for it.
+func warnClock(cmd *cobra.Command, c *subtensor.Client, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(cmd.Context(), dialTimeout)
+	defer cancel()
+	var wrong *subtensor.ClockError
+	if errors.As(c.CheckClock(ctx), &wrong) {
+		log.Warn("the clock is wrong: messages signed by this machine will be refused", "error", wrong)
+	}
+}
+
 // confirm asks before real money is spent. Development chains have none.
 func (f *payerFlags) confirm(cmd *cobra.Command, c *subtensor.Client, question string) error {
 	if f.yes {
@@ -167,32 +179,45 @@ func (f *payerFlags) confirm(cmd *cobra.Command, c *subtensor.Client, question s
 	return errors.New("not confirmed, nothing was sent; try: --yes")
 }
 
-// printDryRun shows the call as the chain would decode it.
+// dryRunReport is what --dry-run --json prints.
+type dryRunReport struct {
+	DryRun bool           `json:"dry_run"`
+	Call   substrate.Call `json:"call"`
+	subtensor.Preview
+}
+
+// printDryRun shows what would be signed, as the chain would decode it. It needs no key.
 func (f *payerFlags) printDryRun(cmd *cobra.Command, c *subtensor.Client, signer ss58.AccountID, call substrate.Call) error {
-	rt, err := c.Chain().Runtime(cmd.Context())
-	if err != nil {
-		return err
-	}
-	encoded, err := rt.EncodeCall(call)
-	if err != nil {
-		return err
-	}
-	decoded, err := rt.DecodeCall(encoded)
+	p, err := c.Preview(cmd.Context(), call, signer)
 	if err != nil {
 		return err
 	}
 	if f.json {
-		return printJSON(cmd.OutOrStdout(), map[string]any{
-			"dry_run": true, "signer": signer, "runtime": rt.SpecVersion, "call": decoded, "call_hex": substrate.Hex(encoded),
-		})
+		decoded := substrate.Call{Pallet: p.Pallet, Name: p.Call, Args: substrate.Record{}}
+		for _, a := range p.Args {
+			decoded.Args = append(decoded.Args, substrate.Entry{Name: a.Name, Value: a.Value})
+		}
+		return printJSON(cmd.OutOrStdout(), dryRunReport{true, decoded, p})
 	}
 	out := cmd.OutOrStdout()
-	fmt.Fprintf(out, "call     %s.%s, runtime %d\n", decoded.Pallet, decoded.Name, rt.SpecVersion)
-	for _, a := range decoded.Args {
-		text := substrate.Record{{Name: a.Name, Value: a.Value}}.String()
-		fmt.Fprintf(out, "         %s\n", strings.TrimSuffix(strings.TrimPrefix(text, "("), ")"))
+	fmt.Fprintf(out, "call     %s.%s\n", p.Pallet, p.Call)
+	for _, a := range p.Args {
+		text := string(a.Value)
+		if a.Text != "" {
+			text += " (" + a.Text + ")"
+		}
+		fmt.Fprintf(out, "         %s: %s\n", a.Name, text)
 	}
-	fmt.Fprintf(out, "signer   %s\nbytes    %s\nnothing was sent\n", signer, substrate.Hex(encoded))
+	valid := "for ever"
+	if p.ValidTo != 0 {
+		valid = fmt.Sprintf("in blocks %d to %d", p.ValidFrom, p.ValidTo)
+	}
+	fee := "not told by the node"
+	if p.FeeRao != nil {
+		fee = formatTAO(*p.FeeRao) + " TAO"
+	}
+	fmt.Fprintf(out, "signer   %s\nnonce    %d\nvalid    %s, %s\ntip      %s TAO\nfee      %s\nchain    %s, runtime %d, genesis %s\nbytes    %s\nnothing was signed or sent\n",
+		p.Signer, p.Nonce, valid, p.Era, formatTAO(p.TipRao), fee, p.URL, p.SpecVersion, p.Genesis, p.CallHex)
 	return nil
 }
 
@@ -210,6 +235,7 @@ func receiptOf(r subtensor.Receipt) receiptJSON {
 // advice says what to try after a refusal of the chain, by the error's name.
 var advice = map[string]string{
 	"HotKeyAlreadyRegisteredInSubNet":      "bitmind metagraph, to see its uid",
+	"NotEnoughStakeToWithdraw":             "a smaller amount, or all",
 	"NotEnoughBalanceToStake":              "a smaller amount, or fund the coldkey",
 	"BalanceTooLow":                        "a smaller amount, or fund the coldkey",
 	"Payment":                              "fund the coldkey: it cannot pay the fee",
@@ -245,13 +271,7 @@ func explain(err error) error {
 }
 
 // formatTAO writes an amount without losing a rao: "1.5".
-func formatTAO(rao uint64) string {
-	whole, rest := rao/subtensor.RaoPerTAO, rao%subtensor.RaoPerTAO
-	if rest == 0 {
-		return strconv.FormatUint(whole, 10)
-	}
-	return fmt.Sprintf("%d.%s", whole, strings.TrimRight(fmt.Sprintf("%09d", rest), "0"))
-}
+func formatTAO(rao uint64) string { return subtensor.FormatTAO(rao) }
 
 // parseTAO reads an amount in TAO, exactly: at most nine decimals.
 func parseTAO(s string) (uint64, error) {

@@ -122,6 +122,7 @@ func (o *validatorOptions) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer client.Close()
+	warnClock(cmd, client, log)
 	cfg := validator.Config{
 		Netuid: o.neuron.network.netuid, Signer: hotkey, Chain: client, Challenges: pool,
 		SampleSize: o.sampleSize, Timeout: o.timeout.Duration, Alpha: o.alpha, EpochLength: o.epoch,
