@@ -1,18 +1,3 @@
-// Package subtensor is a client of the Bittensor chain: who serves in a subnet, what it
-// is worth, and the few transactions that a neuron sends.
-//
-//	c, err := subtensor.Dial(ctx, subtensor.Options{Network: "finney"})
-//	...
-//	meta, err := c.Metagraph(ctx, 34)
-//	for _, n := range meta.Neurons {
-//		fmt.Println(n.UID, n.Hotkey, n.Incentive)
-//	}
-//	receipt, err := c.SetWeights(ctx, hotkey, 34, uids, weights, 0)
-//
-// It works on every runtime from mid-2024 on: what a chain offers (dTAO, mechanisms,
-// runtime APIs) is read from its metadata. Amounts are in rao: 1 TAO is 1e9 rao. The
-// chain's refusals are typed errors of package substrate; ErrorName gives their names,
-// such as "SettingWeightsTooFast".
 package subtensor
 
 import (

@@ -1,0 +1,45 @@
+// Package subtensor is a client of the Bittensor chain: who serves in a subnet, what it
+// is worth, and the few transactions that a neuron sends.
+//
+//	c, err := subtensor.Dial(ctx, subtensor.Options{Network: "finney"})
+//	...
+//	meta, err := c.Metagraph(ctx, 34)
+//	for _, n := range meta.Neurons {
+//		fmt.Println(n.UID, n.Hotkey, n.Incentive)
+//	}
+//	receipt, err := c.SetWeights(ctx, hotkey, 34, uids, weights, 0)
+//
+// It works on every runtime from mid-2024 on: what a chain offers (dTAO, mechanisms,
+// runtime APIs) is read from its metadata, again when the chain is upgraded. Amounts are
+// in rao: 1 TAO is 1e9 rao.
+//
+// # Connection
+//
+// A Client reconnects by itself and may be used from any goroutine. Calls that were
+// under way when the connection broke are asked again where that is safe. Blocks follows
+// the chain across all of that. CheckClock compares the local clock with the chain's: a
+// wrong clock makes other neurons refuse one's messages.
+//
+// # Transactions
+//
+// BurnedRegister, ServeAxon, AddStake, RemoveStake, Transfer and SetWeights sign a call,
+// send it and wait until a block holds it; Submit does so with any call. A coldkey signs
+// what moves funds, a hotkey the rest. Before a key is used the call is read back from
+// its bytes, and Preview shows all that would be signed. Several of one account may be
+// sent at once: each gets its own nonce. The receipt says in which block a call took
+// effect.
+//
+// # Weights
+//
+// Some subnets take weights in the open, with SetWeights; others want them committed
+// first and revealed later. CommitReveal says which: PlainWeights, TimelockedWeights
+// (CommitWeights; the chain reveals them by itself) or HashedWeights (HashCommits, which
+// keeps what a reveal needs on disk).
+//
+// # Errors
+//
+// The chain's refusals are typed errors of package substrate: a *substrate.DispatchError
+// for a call that failed in its block, a *substrate.TransactionError for one that the node
+// did not take. substrate.ErrorName gives the name of either, such as
+// "SettingWeightsTooFast". ErrNoSubnet means that there is no such subnet.
+package subtensor
