@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/blake2b"
@@ -30,6 +31,8 @@ type Client struct {
 	checkedGen uint64
 
 	senders sync.Map // ss58.AccountID -> chan struct{}: one submission at a time per account
+	// final is the last block that eraStart used: a hash names one block for ever.
+	final atomic.Pointer[blockRef]
 }
 
 // Runtime is what a chain's extrinsics and storage depend on. It does not change; an

@@ -162,8 +162,17 @@ func (c *Client) eraStart(ctx context.Context) (blockRef, error) {
 		return blockRef{}, err
 	}
 	if noFinal == nil {
-		if h, err := c.Header(ctx, &final); err == nil && uint64(best.Number)-min(uint64(h.Number), uint64(best.Number)) < 16 {
-			return blockRef{uint64(h.Number), final}, nil
+		ref := c.final.Load()
+		if ref == nil || ref.hash != final {
+			h, err := c.Header(ctx, &final)
+			ref = &blockRef{uint64(h.Number), final}
+			if err == nil {
+				c.final.Store(ref)
+			}
+			noFinal = err
+		}
+		if best := uint64(best.Number); noFinal == nil && best-min(ref.number, best) < 16 {
+			return *ref, nil
 		}
 	}
 	hash, ok, err := c.BlockHash(ctx, uint64(best.Number))
