@@ -58,6 +58,8 @@ type block struct {
 	// undo holds the values that the block replaced; nil once its parent's
 	// state is forgotten.
 	undo changes
+	// changed is what the block changed, encoded, until it is saved.
+	changed []byte
 }
 
 // slotDigest is the digest item by which Aura blocks name their slot.
@@ -67,20 +69,30 @@ func slotDigest(slot uint64) []byte {
 
 // stateRoot chains the changes of a block to the root before it.
 func stateRoot(before substrate.Hash, diff changes) substrate.Hash {
+	return chainedRoot(before, diff.encode())
+}
+
+func chainedRoot(before substrate.Hash, encoded []byte) substrate.Hash {
 	h, err := blake2b.New256(nil)
 	if err != nil {
 		panic(err) // no key, nothing to fail
 	}
 	h.Write(before[:])
-	for _, key := range sortedKeys(diff) {
-		value := diff[key]
-		var e scale.Encoder
-		e.Blob([]byte(key))
+	h.Write(encoded)
+	return substrate.Hash(h.Sum(nil))
+}
+
+// encode writes changes in the order of their keys: each as its key, whether
+// there is a value, and the value.
+func (c changes) encode() []byte {
+	e := scale.NewEncoder(make([]byte, 0, c.size()+11*len(c)))
+	for _, key := range sortedKeys(c) {
+		value := c[key]
+		e.Text(key)
 		e.Bool(value != nil)
 		e.Blob(value)
-		h.Write(e.Bytes())
 	}
-	return substrate.Hash(h.Sum(nil))
+	return e.Bytes()
 }
 
 func extrinsicsRoot(body [][]byte) substrate.Hash {

@@ -158,11 +158,13 @@ func (d *disk) sync() error {
 }
 
 // persist adds a block to the log, or takes a snapshot when one is due.
-func (c *Chain) persist(b *block, diff changes, sync bool) error {
+// It lets go of the block's encoded changes.
+func (c *Chain) persist(b *block, changed int, sync bool) error {
+	defer func() { b.changed = nil }()
 	if c.disk == nil {
 		return nil
 	}
-	err := c.disk.append(b, diff)
+	err := c.disk.append(b, changed)
 	if err == nil && sync {
 		err = c.disk.sync()
 	}
@@ -178,27 +180,23 @@ func (c *Chain) persist(b *block, diff changes, sync bool) error {
 	return nil
 }
 
-func (d *disk) append(b *block, diff changes) error {
+func (d *disk) append(b *block, changed int) error {
 	if d.broken || d.log == nil {
 		return errors.New("saving a block: the log is broken")
 	}
-	var e scale.Encoder
-	encodeBlock(&e, b)
-	e.Compact(uint64(len(diff)))
-	for _, key := range sortedKeys(diff) {
-		e.Blob([]byte(key))
-		e.Bool(diff[key] != nil)
-		e.Blob(diff[key])
-	}
-	record := make([]byte, 8, 8+len(e.Bytes()))
-	binary.LittleEndian.PutUint32(record, uint32(len(e.Bytes())))
-	binary.LittleEndian.PutUint32(record[4:], crc32.ChecksumIEEE(e.Bytes()))
-	if _, err := d.log.Write(append(record, e.Bytes()...)); err != nil {
+	e := scale.NewEncoder(make([]byte, 8, 8+512+b.bodySize()+5*len(b.body)+len(b.changed)))
+	encodeBlock(e, b)
+	e.Compact(uint64(changed))
+	e.Raw(b.changed)
+	record := e.Bytes()
+	binary.LittleEndian.PutUint32(record, uint32(len(record)-8))
+	binary.LittleEndian.PutUint32(record[4:], crc32.ChecksumIEEE(record[8:]))
+	if _, err := d.log.Write(record); err != nil {
 		d.broken = true
 		return fmt.Errorf("saving a block: %w", err)
 	}
 	d.blocks++
-	d.bytes += int64(8 + len(e.Bytes()))
+	d.bytes += int64(len(record))
 	return nil
 }
 

@@ -39,7 +39,7 @@ func (c *Chain) produceOne(step time.Duration, sync bool) error {
 	c.stats.LastBlockTime = time.Since(start)
 	c.mu.Unlock()
 
-	saved := c.persist(b, diff, sync)
+	saved := c.persist(b, len(diff), sync)
 	c.hub.announce(b, diff)
 	return saved
 }
@@ -76,11 +76,12 @@ func (c *Chain) build() (*block, []outcome, changes, error) {
 		c.log.Error("events left out", "block", e.block, "error", err)
 	}
 	diff := e.w.writes
+	encoded := diff.encode()
 	h := header{
-		parent: parent.id, number: e.block, state: stateRoot(parent.state, diff), extrinsics: extrinsicsRoot(body),
+		parent: parent.id, number: e.block, state: chainedRoot(parent.state, encoded), extrinsics: extrinsicsRoot(body),
 		logs: [][]byte{slotDigest(now / uint64(c.cfg.BlockTime.Milliseconds()))},
 	}
-	return &block{header: h, id: h.hash(), body: body}, done, diff, nil
+	return &block{header: h, id: h.hash(), body: body, changed: encoded}, done, diff, nil
 }
 
 // inherent puts the time into the block, as its first extrinsic.

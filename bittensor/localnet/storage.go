@@ -14,6 +14,7 @@ type item struct {
 	prefix   string
 	hashers  []substrate.Hasher
 	fallback []byte // value of an absent key; nil for optional items
+	cache    *keyCache
 }
 
 // items indexes the storage of a runtime by "Pallet.Item", SubtensorModule's
@@ -22,10 +23,11 @@ type items map[string]*item
 
 func newItems(m *substrate.Metadata) items {
 	out := items{}
+	cache := &keyCache{}
 	for _, p := range m.Pallets {
 		for _, s := range p.Storage {
 			prefix := append(substrate.Twox128.Hash([]byte(p.StoragePrefix)), substrate.Twox128.Hash([]byte(s.Name))...)
-			it := &item{prefix: string(prefix), hashers: s.Hashers}
+			it := &item{prefix: string(prefix), hashers: s.Hashers, cache: cache}
 			if s.Modifier != substrate.Optional {
 				it.fallback = s.Default
 			}
@@ -43,9 +45,11 @@ func (it *item) key(parts ...[]byte) string {
 	b := make([]byte, 0, len(it.prefix)+40*len(parts))
 	b = append(b, it.prefix...)
 	for i, part := range parts {
-		switch h := it.hashers[i]; h {
-		case substrate.Identity:
+		switch h := it.hashers[i]; {
+		case h == substrate.Identity:
 			b = append(b, part...)
+		case h == substrate.Blake2_128Concat && len(part) == 32:
+			b = append(b, it.cache.account(part)...)
 		default:
 			b = append(b, h.Hash(part)...)
 		}
@@ -171,7 +175,8 @@ func satSub(a, b uint64) uint64 {
 }
 
 // Vectors. A value that does not decode reads as empty: only this package
-// writes state, and a snapshot carries a checksum.
+// writes state, and a snapshot carries a checksum. Those of numbers are read
+// and written without a decoder: an epoch has hundreds of thousands of them.
 
 func vector[T any](b []byte, size int, read func(*scale.Decoder) (T, error)) []T {
 	d := scale.NewDecoder(b)
@@ -197,46 +202,94 @@ func encodeVector[T any](v []T, size int, write func(*scale.Encoder, T)) []byte 
 	return e.Bytes()
 }
 
+// elements splits a vector of elements of a size into their number and bytes.
+func elements(b []byte, size int) (int, []byte) {
+	d := scale.NewDecoder(b)
+	n, err := d.Length(size)
+	if err != nil {
+		return 0, nil
+	}
+	return n, b[d.Offset() : d.Offset()+n*size]
+}
+
+// vectorOf begins the encoding of a vector, with room for its elements.
+func vectorOf(n, size int) []byte {
+	e := scale.NewEncoder(make([]byte, 0, 5+size*n))
+	e.Compact(uint64(n))
+	return e.Bytes()
+}
+
 func (s *storage) u16s(name string, parts ...[]byte) []uint16 {
-	return vector(s.raw(name, parts...), 2, (*scale.Decoder).Uint16)
+	n, b := elements(s.raw(name, parts...), 2)
+	out := make([]uint16, n)
+	for i := range out {
+		out[i] = binary.LittleEndian.Uint16(b[2*i:])
+	}
+	return out
 }
 
 func (s *storage) u64s(name string, parts ...[]byte) []uint64 {
-	return vector(s.raw(name, parts...), 8, (*scale.Decoder).Uint64)
+	n, b := elements(s.raw(name, parts...), 8)
+	out := make([]uint64, n)
+	for i := range out {
+		out[i] = binary.LittleEndian.Uint64(b[8*i:])
+	}
+	return out
 }
 
 func (s *storage) flags(name string, parts ...[]byte) []bool {
-	return vector(s.raw(name, parts...), 1, (*scale.Decoder).Bool)
+	n, b := elements(s.raw(name, parts...), 1)
+	out := make([]bool, n)
+	for i := range out {
+		out[i] = b[i] == 1
+	}
+	return out
 }
 
 func (s *storage) setU16s(name string, v []uint16, parts ...[]byte) {
-	s.setRaw(name, encodeVector(v, 2, (*scale.Encoder).Uint16), parts...)
+	b := vectorOf(len(v), 2)
+	for _, x := range v {
+		b = binary.LittleEndian.AppendUint16(b, x)
+	}
+	s.setRaw(name, b, parts...)
 }
 
 func (s *storage) setU64s(name string, v []uint64, parts ...[]byte) {
-	s.setRaw(name, encodeVector(v, 8, (*scale.Encoder).Uint64), parts...)
+	b := vectorOf(len(v), 8)
+	for _, x := range v {
+		b = binary.LittleEndian.AppendUint64(b, x)
+	}
+	s.setRaw(name, b, parts...)
 }
 
 func (s *storage) setFlags(name string, v []bool, parts ...[]byte) {
-	s.setRaw(name, encodeVector(v, 1, (*scale.Encoder).Bool), parts...)
+	b := vectorOf(len(v), 1)
+	for _, x := range v {
+		if x {
+			b = append(b, 1)
+		} else {
+			b = append(b, 0)
+		}
+	}
+	s.setRaw(name, b, parts...)
 }
 
 func (s *storage) pairs(name string, parts ...[]byte) []yuma.Pair {
-	return vector(s.raw(name, parts...), 4, func(d *scale.Decoder) (yuma.Pair, error) {
-		uid, err := d.Uint16()
-		if err != nil {
-			return yuma.Pair{}, err
-		}
-		value, err := d.Uint16()
-		return yuma.Pair{UID: uid, Value: value}, err
-	})
+	n, b := elements(s.raw(name, parts...), 4)
+	out := make([]yuma.Pair, n)
+	for i := range out {
+		out[i] = yuma.Pair{UID: binary.LittleEndian.Uint16(b[4*i:]), Value: binary.LittleEndian.Uint16(b[4*i+2:])}
+	}
+	return out
 }
 
 func (s *storage) setPairs(name string, v []yuma.Pair, parts ...[]byte) {
-	s.setRaw(name, encodeVector(v, 4, func(e *scale.Encoder, p yuma.Pair) {
-		e.Uint16(p.UID)
-		e.Uint16(p.Value)
-	}), parts...)
+	b := vectorOf(len(v), 4)
+	for _, p := range v {
+		b = binary.LittleEndian.AppendUint16(b, p.UID)
+		b = binary.LittleEndian.AppendUint16(b, p.Value)
+	}
+	s.setRaw(name, b, parts...)
 }
 
 func readByte(d *scale.Decoder) (byte, error) { return d.Uint8() }

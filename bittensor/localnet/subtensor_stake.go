@@ -98,8 +98,10 @@ func (e *env) addAlpha(hotkey, coldkey ss58.AccountID, netuid uint16, amount uin
 	if amount == 0 {
 		return
 	}
-	e.appendAccount("StakingHotkeys", hotkey, coldkey[:])
 	id := le16(netuid)
+	if !e.has("Alpha", hotkey[:], coldkey[:], id) {
+		e.appendAccount("StakingHotkeys", hotkey, coldkey[:])
+	}
 	all := e.shares("TotalHotkeyShares", hotkey[:], id)
 	value := e.hotkeyAlpha(hotkey, netuid)
 	added := new(big.Int).Lsh(new(big.Int).SetUint64(amount), 64)
