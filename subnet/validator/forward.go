@@ -56,7 +56,25 @@ func (v *Validator) forward(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err() // answers cut short by our own end say nothing about miners
 	}
+	v.noteClock(ctx, responses)
 	return v.record(c, answers(miners, responses, c.Label))
+}
+
+// noteClock says so when no miner accepts this validator's signature and the local clock
+// is to blame: the first time, and again after it had been right.
+func (v *Validator) noteClock(ctx context.Context, responses []synapse.Response[protocol.ImageSynapse]) {
+	for _, r := range responses {
+		if !errors.Is(r.Err, synapse.ErrNotVerified) {
+			v.clockSaid.Store(false)
+			return
+		}
+	}
+	chain, ok := v.cfg.Chain.(interface{ CheckClock(context.Context) error })
+	var wrong *subtensor.ClockError
+	if ok && !v.clockSaid.Load() && errors.As(chain.CheckClock(ctx), &wrong) {
+		v.clockSaid.Store(true)
+		v.log.Error("no miner accepts this validator's requests", "error", wrong)
+	}
 }
 
 // record scores one challenge and writes it down: the result first, then the

@@ -20,6 +20,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -113,7 +114,7 @@ type Config struct {
 	RegisterCommand string
 	// Logger takes the validator's log lines; nil discards.
 	Logger *slog.Logger
-	// Now is the clock of records; nil is time.Now.
+	// Now is the clock of requests and records; nil is time.Now.
 	Now func() time.Time
 }
 
@@ -155,6 +156,9 @@ type Validator struct {
 	dendrite *synapse.Dendrite
 	board    *score.Board
 	unlock   func() error
+
+	// clockSaid is set once a wrong clock was named.
+	clockSaid atomic.Bool
 
 	forwards []*neuron.Loop
 	setter   *neuron.Loop
@@ -207,7 +211,7 @@ func New(cfg Config) (*Validator, error) {
 	}
 	v.dendrite = cfg.Dendrite
 	if v.dendrite == nil {
-		v.dendrite = synapse.NewDendrite(synapse.DendriteConfig{Signer: cfg.Signer, Logger: v.log})
+		v.dendrite = synapse.NewDendrite(synapse.DendriteConfig{Signer: cfg.Signer, Now: cfg.Now, Logger: v.log})
 	}
 	// After a restart the same seed goes on, not over the same challenges again.
 	v.pacer = pacer{interval: cfg.Interval, steps: cfg.Steps, streams: v.state.Challenges}
