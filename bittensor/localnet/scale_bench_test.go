@@ -1,9 +1,7 @@
 package localnet
 
 import (
-	"encoding/json"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -131,29 +129,13 @@ func BenchmarkBlock1000Extrinsics(b *testing.B) {
 	var submitting, producing float64
 	for b.Loop() {
 		b.StopTimer()
-		var batches []string
-		var requests []string
+		extrinsics := make([][]byte, n)
 		for i, k := range signers {
-			requests = append(requests, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"author_submitExtrinsic","params":[%q]}`, i, substrate.Hex(signedExtrinsic(b, c, k, call, nil))))
-			if len(requests) == 100 {
-				batches = append(batches, "["+strings.Join(requests, ",")+"]")
-				requests = nil
-			}
+			extrinsics[i] = signedExtrinsic(b, c, k, call, nil)
 		}
 		b.StartTimer()
 		start := b.Elapsed()
-		for _, batch := range batches {
-			_, answer := post(b, addr, batch)
-			var list []response
-			if err := json.Unmarshal([]byte(answer), &list); err != nil || len(list) != 100 {
-				b.Fatalf("%v in %.300s", err, answer)
-			}
-			for _, r := range list {
-				if r.Error != nil {
-					b.Fatal(r.Error)
-				}
-			}
-		}
+		submitAll(b, addr, extrinsics)
 		middle := b.Elapsed()
 		c.mustProduce(b)
 		submitting += (middle - start).Seconds()
