@@ -56,7 +56,13 @@ func Dial(ctx context.Context, url string, opts Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{RPC: rpc, turn: make(chan struct{}, 1)}
-	if _, err := c.Runtime(ctx); err != nil {
+	for range 2*len(opts.Fallbacks) + 1 {
+		var wrong *GenesisError
+		if _, err = c.Runtime(ctx); !errors.As(err, &wrong) {
+			break // else the next endpoint's turn has come
+		}
+	}
+	if err != nil {
 		_ = rpc.Close()
 		return nil, err
 	}

@@ -226,6 +226,29 @@ func TestFallbacks(t *testing.T) {
 	}
 }
 
+// A pinned client passes over the endpoint that is another chain, from the start.
+func TestPinnedFallback(t *testing.T) {
+	foreign, right := substratetest.NewServer(t), substratetest.NewServer(t)
+	meta := substratetest.Metadata(t, 293)
+	foreign.Record(meta, 293)
+	right.Record(meta, 293)
+	foreign.Answer("chain_getBlockHash", substrate.Hash{66})
+	var f struct {
+		Genesis substrate.Hash `json:"genesis_hash"`
+	}
+	substratetest.Load(t, "extrinsics.json", &f)
+	opts := quick()
+	opts.Genesis, opts.Fallbacks = &f.Genesis, []string{right.URL}
+	c, err := substrate.Dial(testContext(t), foreign.URL, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if c.URL() != right.URL {
+		t.Errorf("connected to %s", c.URL())
+	}
+}
+
 // A pinned client works with no other chain.
 func TestPinnedGenesis(t *testing.T) {
 	s := substratetest.NewServer(t)

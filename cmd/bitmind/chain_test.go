@@ -127,6 +127,8 @@ func TestChainCommandMistakes(t *testing.T) {
 		{"development hotkey on a real chain", []string{"stake", "1", "--netuid", "2", "--subtensor.network", live, "--hotkey", "//Bob"}, "", 2, "no development chain"},
 		{"unknown network", []string{"metagraph", "--subtensor.network", "mainnet"}, "", 2, "try: local, test, finney"},
 		{"no chain there", []string{"metagraph", "--subtensor.network", "ws://127.0.0.1:1"}, "", 1, "try:"},
+		{"no chain at either", []string{"metagraph", "--subtensor.network", "ws://127.0.0.1:1,ws://127.0.0.1:2"}, "", 1, "127.0.0.1:2"},
+		{"unknown stand-in", []string{"metagraph", "--subtensor.network", "finney,mainnet"}, "", 2, "try: local, test, finney"},
 		{"no such subnet", []string{"metagraph", "--netuid", "77", "--subtensor.network", dev}, "", 1, "try: --netuid"},
 		{"register in no subnet", []string{"register", "--netuid", "77", "--subtensor.network", dev, "--wallet.uri", "//Alice"}, "", 1, "no subnet 77"},
 		{"no wallet", []string{"register", "--netuid", "2", "--subtensor.network", dev}, "", 1, "try:"},

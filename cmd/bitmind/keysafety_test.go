@@ -129,3 +129,11 @@ func TestClockWarning(t *testing.T) {
 		t.Errorf("status %d: %s", status, stderr)
 	}
 }
+
+// A node that cannot be reached is stood in for by the next one named.
+func TestStandInNode(t *testing.T) {
+	stdout, _ := bitmindOK(t, "", "metagraph", "--netuid", "1", "--json", "--subtensor.network", "ws://127.0.0.1:1,"+devChainURL(t, 0))
+	if !strings.Contains(stdout, `"netuid": 1`) {
+		t.Error(stdout)
+	}
+}

@@ -28,7 +28,7 @@ type networkFlags struct {
 
 func (f *networkFlags) addTo(cmd *cobra.Command) {
 	cmd.Flags().Uint16Var(&f.netuid, "netuid", 34, "number of the subnet: 34 on finney, 168 on test, 1 on a localnet")
-	cmd.Flags().StringVar(&f.network, "subtensor.network", "finney", "the chain: local, test, finney or a ws:// or wss:// URL")
+	cmd.Flags().StringVar(&f.network, "subtensor.network", "finney", "the chain: local, test, finney or a ws:// or wss:// URL; more of them after a comma stand in when the first cannot be reached")
 }
 
 // dialTimeout bounds the wait for a chain that does not answer.
@@ -36,9 +36,13 @@ const dialTimeout = 30 * time.Second
 
 // dial connects to the chain. The caller closes the client.
 func (f *networkFlags) dial(cmd *cobra.Command) (*subtensor.Client, error) {
-	url, err := subtensor.URL(f.network)
-	if err != nil {
-		return nil, usagef("--subtensor.network: %w", err)
+	var urls []string
+	for _, network := range strings.Split(f.network, ",") {
+		url, err := subtensor.URL(strings.TrimSpace(network))
+		if err != nil {
+			return nil, usagef("--subtensor.network: %w", err)
+		}
+		urls = append(urls, url)
 	}
 	log, err := logger(cmd)
 	if err != nil {
@@ -46,7 +50,7 @@ func (f *networkFlags) dial(cmd *cobra.Command) (*subtensor.Client, error) {
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), dialTimeout)
 	defer cancel()
-	c, err := subtensor.Dial(ctx, subtensor.Options{Network: url, Logger: log})
+	c, err := subtensor.Dial(ctx, subtensor.Options{Network: urls[0], Fallbacks: urls[1:], Logger: log})
 	if err != nil {
 		if cmd.Context().Err() != nil {
 			return nil, cmd.Context().Err()
