@@ -41,5 +41,18 @@
 // The chain's refusals are typed errors of package substrate: a *substrate.DispatchError
 // for a call that failed in its block, a *substrate.TransactionError for one that the node
 // did not take. substrate.ErrorName gives the name of either, such as
-// "SettingWeightsTooFast". ErrNoSubnet means that there is no such subnet.
+// "SettingWeightsTooFast". Further errors that callers may test for:
+//
+//	substrate.ErrRateLimited       a rate limit of the chain: again some blocks later
+//	substrate.ErrExpired           no block took the transaction in time
+//	*substrate.NoAnswerError       the node said nothing, or there was no connection
+//	*substrate.DisconnectedError   the connection broke under a call
+//	*substrate.SigningError        refused to sign: the chain's metadata contradicts the call
+//	*substrate.GenesisError        the node is another chain than the network named
+//	*ClockError                    the local clock is wrong; wrapped beside the error it explains
+//	ErrNoSubnet                    there is no such subnet
+//
+// Submit itself tries refusals that pass again (a nonce used by another, a ban, a full
+// pool, an upgrade in between), up to five times with growing pauses; see
+// substrate.Client.Submit.
 package subtensor
