@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -115,17 +116,22 @@ func checkStakes(s *storage, netuid uint16) error {
 func anyCall(t *rapid.T, accounts, hotkeys []ss58.AccountID) substrate.Call {
 	account := func(label string) ss58.AccountID { return rapid.SampledFrom(accounts).Draw(t, label) }
 	hotkey := func(label string) ss58.AccountID { return rapid.SampledFrom(hotkeys).Draw(t, label) }
-	netuid := func(label string) uint16 { return rapid.SampledFrom([]uint16{0, 1, 1, 1, 2, 2, 3, 99}).Draw(t, label) }
+	netuid := func(label string) uint16 {
+		return rapid.SampledFrom([]uint16{0, 1, 1, 1, 1, 2, 2, 2, 2, 99}).Draw(t, label)
+	}
 	amount := func(label string) uint64 {
-		return rapid.OneOf(rapid.Just(uint64(0)), rapid.Uint64Range(1, 5_000_000), rapid.Uint64Range(tao/10, 3000*tao), rapid.Just(^uint64(0))).Draw(t, label)
+		likely := rapid.Uint64Range(tao/10, 60*tao)
+		return rapid.OneOf(likely, likely, likely, rapid.Uint64Range(0, 5_000_000), rapid.Uint64Range(tao, 3000*tao), rapid.Just(^uint64(0))).Draw(t, label)
 	}
 	price := func() uint64 {
-		return rapid.OneOf(rapid.Uint64Range(0, 3*tao), rapid.Just(^uint64(0))).Draw(t, "price")
+		return rapid.OneOf(rapid.Uint64Range(0, 3*tao), rapid.Uint64Range(tao/2, tao*3/2), rapid.Just(^uint64(0))).Draw(t, "price")
 	}
 	call := func(pallet, name string, fields ...substrate.Entry) substrate.Call {
 		return substrate.Call{Pallet: pallet, Name: name, Args: fields}
 	}
-	sub := func(name string, fields ...substrate.Entry) substrate.Call { return call("SubtensorModule", name, fields...) }
+	sub := func(name string, fields ...substrate.Entry) substrate.Call {
+		return call("SubtensorModule", name, fields...)
+	}
 	kinds := []func() substrate.Call{
 		func() substrate.Call {
 			return call("Balances", "transfer_keep_alive", entry("dest", account("to")), entry("value", amount("value")))
@@ -134,6 +140,9 @@ func anyCall(t *rapid.T, accounts, hotkeys []ss58.AccountID) substrate.Call {
 			return call("Balances", "transfer_allow_death", entry("dest", account("to")), entry("value", amount("value")))
 		},
 		func() substrate.Call {
+			if rapid.IntRange(0, 9).Draw(t, "all") > 0 {
+				return call("System", "remark", entry("remark", []byte{1}))
+			}
 			return call("Balances", "transfer_all", entry("dest", account("to")), entry("keep_alive", rapid.Bool().Draw(t, "keep")))
 		},
 		func() substrate.Call {
@@ -196,14 +205,14 @@ func anyCall(t *rapid.T, accounts, hotkeys []ss58.AccountID) substrate.Call {
 		},
 	}
 	c := rapid.SampledFrom(kinds).Draw(t, "kind")()
-	switch rapid.IntRange(0, 9).Draw(t, "wrapped") {
+	switch rapid.IntRange(0, 19).Draw(t, "wrapped") {
 	case 0:
 		return call("Utility", "force_batch", entry("calls", []any{c, c}))
 	case 1:
 		return call("Proxy", "proxy", entry("real", account("real")), entry("force_proxy_type", nil), entry("call", c))
 	case 2:
 		return call("Sudo", "sudo", entry("call", rapid.SampledFrom([]substrate.Call{
-			call("Balances", "force_set_balance", entry("who", account("who")), entry("new_free", amount("free")%(1<<50))),
+			call("Balances", "force_set_balance", entry("who", account("who")), entry("new_free", 500_000*tao+amount("free")%(1<<50))),
 			call("Balances", "force_transfer", entry("source", account("source")), entry("dest", account("dest")), entry("value", amount("value"))),
 			sub("root_dissolve_network", entry("netuid", netuid("netuid"))),
 			sub("swap_coldkey", entry("old_coldkey", account("old")), entry("new_coldkey", account("new")), entry("swap_cost", uint64(0))),
@@ -214,12 +223,47 @@ func anyCall(t *rapid.T, accounts, hotkeys []ss58.AccountID) substrate.Call {
 	return c
 }
 
+// busySubnets opens a second subnet and root, with neurons and stakes on all
+// three.
+func busySubnets(t *testing.T, c *Chain, hotkeys []ss58.AccountID) {
+	sub := func(signer, name string, fields ...substrate.Entry) {
+		x := signedExtrinsic(t, c, key(t, signer), encodedCall(t, c, "SubtensorModule", name, fields...), nil)
+		if _, err := c.submit(x, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, hotkey := range hotkeys[:4] {
+		sub("//Bob", "burned_register", entry("netuid", 1), entry("hotkey", hotkey))
+	}
+	sub("//Charlie", "register_network", entry("hotkey", hotkeys[4]))
+	sub("//Charlie", "start_call", entry("netuid", 2))
+	c.mustProduce(t)
+	sub("//Bob", "root_register", entry("hotkey", hotkeys[0]))
+	for i, netuid := range []uint16{0, 1, 2, 1, 2} {
+		for _, signer := range []string{"//Alice", "//Bob", "//Charlie", "//Dave"} {
+			sub(signer, "add_stake", entry("hotkey", hotkeys[i]), entry("netuid", netuid), entry("amount_staked", 100*tao))
+		}
+	}
+	c.mustProduce(t)
+	c.poke(func(s *storage) {
+		for _, netuid := range []uint16{1, 2} {
+			s.setU16("ImmunityPeriod", 2, le16(netuid))
+			s.setU16("MaxAllowedUids", 6, le16(netuid))
+			s.setU16("MinNonImmuneUids", 0, le16(netuid))
+			s.setU16("TargetRegistrationsPerInterval", 100, le16(netuid))
+			s.setU16("Tempo", 3, le16(netuid))
+			s.setFlag("CommitRevealWeightsEnabled", false, le16(netuid))
+			s.setU64("WeightsSetRateLimit", 0, le16(netuid))
+		}
+	})
+}
+
 // TestBooksBalance makes random calls, good and bad, and checks the books
 // after every block.
 func TestBooksBalance(t *testing.T) {
 	var accounts, hotkeys []ss58.AccountID
-	signers := []string{"//Alice", "//Bob", "//Charlie", "//Dave"}
-	for _, name := range signers {
+	signers := []string{"//Alice", "//Bob", "//Charlie", "//Dave", "//h0"}
+	for _, name := range signers[:4] {
 		accounts = append(accounts, key(t, name).AccountID())
 	}
 	accounts = append(accounts, key(t, "//nobody").AccountID())
@@ -227,6 +271,12 @@ func TestBooksBalance(t *testing.T) {
 		hotkeys = append(hotkeys, key(t, fmt.Sprintf("//h%d", i)).AccountID())
 	}
 	hotkeys = append(hotkeys, accounts[0])
+	// The beginning is the same for all: it is made once and copied.
+	begun := map[uint32]*Chain{}
+	for _, spec := range []uint32{293, 381} {
+		begun[spec] = testChain(t, Config{SpecVersion: spec, Tempo: 3})
+		busySubnets(t, begun[spec], hotkeys)
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		spec := rapid.SampledFrom([]uint32{381, 381, 381, 293}).Draw(rt, "spec")
 		var logged bytes.Buffer
@@ -235,10 +285,13 @@ func TestBooksBalance(t *testing.T) {
 			rt.Fatal(err)
 		}
 		defer c.Close()
-		c.poke(func(s *storage) { s.setU16("ImmunityPeriod", 2, le16(1)); s.setU16("MaxAllowedUids", 4, le16(1)) })
+		for _, k := range begun[spec].st.keys("", "", 1<<30) {
+			c.st.set(k, begun[spec].st.get(k))
+		}
+		c.recent.blocks = slices.Clone(begun[spec].recent.blocks)
 		signer := rapid.SampledFrom(signers)
-		for range rapid.IntRange(5, 25).Draw(rt, "blocks") {
-			for range rapid.IntRange(0, 4).Draw(rt, "calls") {
+		for range rapid.IntRange(1, 8).Draw(rt, "blocks") {
+			for range rapid.IntRange(0, 5).Draw(rt, "calls") {
 				call := anyCall(rt, accounts, hotkeys)
 				b, err := c.rt.meta.EncodeCall(call)
 				if err != nil {
