@@ -92,8 +92,6 @@ type endurance struct {
 	validator *wallet.Keypair
 	stop      []func()
 
-	// due is set while the epoch has no weights and they should be set.
-	due atomic.Bool
 	// Written by the validator's goroutine, read when it has ended.
 	receipts, tooFast, doubts, failures int
 	settled                             atomic.Uint64 // epoch of the last weights
