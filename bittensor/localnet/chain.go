@@ -169,8 +169,7 @@ func New(cfg Config) (*Chain, error) {
 	}
 	if restored || c.cloned {
 		// A clock that was moved on goes on from where it was.
-		last := time.UnixMilli(int64((&storage{reader: c.st, items: c.rt.items}).u64("Timestamp.Now")))
-		c.ahead = max(0, last.Sub(cfg.Now()))
+		c.ahead = max(0, c.clock().Sub(cfg.Now()))
 	}
 	c.log.Info("chain opened", "block", c.recent.head().number, "genesis", c.genesis.String(), "restored", restored)
 	return c, nil

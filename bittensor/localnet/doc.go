@@ -19,6 +19,30 @@
 // SCALE under the real keys. At each tempo the subnet runs Yuma consensus
 // (package yuma) and the emission is paid to stakes.
 //
+// # How it is reached
+//
+// Serve answers the methods of a node (state, chain, author, system, payment and
+// rpc_methods, subscriptions among them, and the subtensor node's own such as
+// neuronInfo_getNeurons) over WebSocket and HTTP POST, in batches too. There are no
+// child tries, no keys in the node, no read proofs, and none of the newer chainHead and
+// transaction groups. What goes wrong has the standard's error codes, those of the
+// server library that nodes use for limits (-32006 to -32011), and a node's own. A
+// message may have 10 MiB, its answer 64 MiB, a batch 512 requests; a connection may
+// have 1,024 subscriptions, and is closed when 4,096 messages wait to be read.
+//
+// Whoever reaches the port can do whatever the accounts of //Alice and the others may:
+// their keys are public. Two methods answer only clients on the same machine:
+// dev_advance [n, ms] makes n blocks at once, each ms later by the chain's clock (see
+// Advance), and dev_export writes the state as a raw chain specification (see Export),
+// from which Config.Clone begins another chain.
+//
+// # What is kept
+//
+// With Config.Dir the state is in a snapshot and a log of blocks. A block is on the disk
+// before it is announced: killing the process or cutting the power takes back nothing
+// that a client has seen, except that a power cut may cost the last blocks of an
+// Advance that has not returned. Transactions that wait for a block are in memory only.
+//
 // # Time-locked weights
 //
 // The chain names its drand beacon in Drand.BeaconConfig and keeps that beacon's

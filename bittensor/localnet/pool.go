@@ -3,6 +3,7 @@ package localnet
 import (
 	"errors"
 	"sort"
+	"time"
 
 	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
 	"github.com/maxmos001/bitmind-subnet/bittensor/substrate"
@@ -18,6 +19,7 @@ const (
 var (
 	errAlreadyImported = errors.New("transaction already imported")
 	errPoolFull        = errors.New("transaction pool full")
+	errBanned          = errors.New("transaction temporarily banned")
 	errLowPriority     = errors.New("priority too low to replace a transaction of the same nonce")
 )
 
@@ -27,6 +29,28 @@ type pool struct {
 	byHash   map[substrate.Hash]*pending
 	bySender map[ss58.AccountID]map[uint64]*pending
 	next     uint64
+	banned   map[substrate.Hash]time.Time // until when
+}
+
+// banTime is how long a transaction stays out after a block found it invalid
+// or it was removed; maxBanned how many are remembered.
+const (
+	banTime   = 30 * time.Minute
+	maxBanned = 4096
+)
+
+// ban keeps a transaction from coming back.
+func (p *pool) ban(id substrate.Hash, now time.Time) {
+	if len(p.banned) >= maxBanned {
+		for id, until := range p.banned {
+			if !until.After(now) {
+				delete(p.banned, id)
+			}
+		}
+	}
+	if len(p.banned) < maxBanned {
+		p.banned[id] = now.Add(banTime)
+	}
 }
 
 type pending struct {
@@ -43,12 +67,17 @@ type pending struct {
 type watcher struct{ notify func(status any, last bool) }
 
 func newPool() *pool {
-	return &pool{byHash: map[substrate.Hash]*pending{}, bySender: map[ss58.AccountID]map[uint64]*pending{}}
+	return &pool{
+		byHash: map[substrate.Hash]*pending{}, bySender: map[ss58.AccountID]map[uint64]*pending{},
+		banned: map[substrate.Hash]time.Time{},
+	}
 }
 
-func (p *pool) add(t *transaction, expiry uint64) (*pending, error) {
+func (p *pool) add(t *transaction, expiry uint64, now time.Time) (*pending, error) {
 	mine := p.bySender[t.Signer]
 	switch {
+	case p.banned[t.Hash].After(now):
+		return nil, errBanned
 	case p.byHash[t.Hash] != nil:
 		return nil, errAlreadyImported
 	case len(p.byHash) >= maxPool || len(mine) >= maxPerSender:

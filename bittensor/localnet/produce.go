@@ -69,6 +69,8 @@ func (c *Chain) build() (*block, []outcome, changes, error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	slot := now / uint64(c.cfg.BlockTime.Milliseconds())
+	e.setU64("Aura.CurrentSlot", slot)
 	done := c.execute(e, &body)
 	e.writeEvents()
 	if err := errors.Join(e.failures...); err != nil {
@@ -79,7 +81,7 @@ func (c *Chain) build() (*block, []outcome, changes, error) {
 	encoded := diff.encode()
 	h := header{
 		parent: parent.id, number: e.block, state: chainedRoot(parent.state, encoded), extrinsics: extrinsicsRoot(body),
-		logs: [][]byte{slotDigest(now / uint64(c.cfg.BlockTime.Milliseconds()))},
+		logs: [][]byte{slotDigest(slot)},
 	}
 	return &block{header: h, id: h.hash(), body: body, changed: encoded}, done, diff, nil
 }
@@ -175,10 +177,12 @@ func (c *Chain) blockHash(n uint64) (substrate.Hash, bool) {
 // settle tells the watchers of transactions what the block did with them.
 // The locks are held; watchers only queue.
 func (c *Chain) settle(b *block, done []outcome) {
+	now := c.clock()
 	for _, o := range done {
 		c.pool.remove(o.entry)
 		if o.invalid {
 			c.stats.Refused++
+			c.pool.ban(o.entry.Hash, now)
 			o.entry.tell("invalid", true)
 			continue
 		}

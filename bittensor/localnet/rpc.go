@@ -50,7 +50,6 @@ const (
 	codeState           = 4002 // a page or query that asks for too much
 	codeClient          = 4003 // what asks for an unknown block or function
 	codeBadFormat       = 1001
-	codeVerification    = 1002
 	codeInvalid         = 1010
 	codeUnknown         = 1011
 	codeBanned          = 1012

@@ -35,6 +35,8 @@ func poolError(err error) error {
 		return &rpcError{Code: codeInvalid, Message: "Invalid Transaction", Data: invalid.Error()}
 	case errors.Is(err, errAlreadyImported):
 		return &rpcError{Code: codeImported, Message: "Transaction Already Imported"}
+	case errors.Is(err, errBanned):
+		return &rpcError{Code: codeBanned, Message: "Transaction is temporarily banned"}
 	case errors.Is(err, errLowPriority):
 		return &rpcError{Code: codeLowPriority, Message: "Priority is too low", Data: "The transaction has too low priority to replace another transaction already in the pool."}
 	case errors.Is(err, errPoolFull):
@@ -53,7 +55,7 @@ func (r *rpcCall) pendingExtrinsics(params) (any, error) {
 	return out, nil
 }
 
-// removeExtrinsic takes extrinsics out of the pool, each named by its hash or
+// removeExtrinsic takes extrinsics out of the pool and bans them, each named by its hash or
 // given whole: [{"hash": "0x"}, {"extrinsic": "0x"}]. It answers the hashes of
 // those that were there.
 func (r *rpcCall) removeExtrinsic(p params) (any, error) {

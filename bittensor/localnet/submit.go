@@ -1,6 +1,8 @@
 package localnet
 
 import (
+	"time"
+
 	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
 	"github.com/maxmos001/bitmind-subnet/bittensor/substrate"
 )
@@ -34,7 +36,7 @@ func (c *Chain) submit(raw []byte, w *watcher) (substrate.Hash, error) {
 	if t.Nonce < nonce {
 		return substrate.Hash{}, &invalidity{name: "Stale"}
 	}
-	entry, err := c.pool.add(t, expiry)
+	entry, err := c.pool.add(t, expiry, c.clock())
 	if err != nil {
 		return substrate.Hash{}, err
 	}
@@ -76,7 +78,12 @@ func (c *Chain) unwatch(id substrate.Hash, w *watcher) {
 	}
 }
 
-// drop takes a waiting transaction out of the pool.
+// clock is the latest block's time. The lock must be held.
+func (c *Chain) clock() time.Time {
+	return time.UnixMilli(int64((&storage{reader: c.st, items: c.rt.items}).u64("Timestamp.Now")))
+}
+
+// drop takes a waiting transaction out of the pool, and keeps it out.
 func (c *Chain) drop(id substrate.Hash) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -85,6 +92,7 @@ func (c *Chain) drop(id substrate.Hash) bool {
 		return false
 	}
 	c.pool.remove(entry)
+	c.pool.ban(id, c.clock())
 	entry.tell("dropped", true)
 	return true
 }

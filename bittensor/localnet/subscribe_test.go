@@ -211,8 +211,43 @@ func TestExpiredWhileWaiting(t *testing.T) {
 	if got := string(ws.notification().Params.Result); got != `"invalid"` {
 		t.Errorf("after its era: %s", got)
 	}
+	if _, err := c.submit(x, nil); err == nil {
+		t.Error("it is taken again")
+	}
 	if len(c.pool.byHash) != 0 {
 		t.Error("it is still in the pool")
+	}
+}
+
+func TestRemovedExtrinsicIsBanned(t *testing.T) {
+	now := time.Unix(1_750_000_000, 0)
+	c := testChain(t, Config{Now: func() time.Time { return now }})
+	c.mustProduce(t)
+	ws := dial(t, serve(t, c))
+	call := encodedCall(t, c, "System", "remark", substrate.Entry{Name: "remark", Value: []byte{1}})
+	x := signedExtrinsic(t, c, key(t, "//Alice"), call, nil)
+	if m := ws.ask("author_submitAndWatchExtrinsic", substrate.Hex(x)); m.Error != nil {
+		t.Fatal(m.Error)
+	}
+	id := substrate.ExtrinsicHash(x).String()
+	for _, want := range []string{`["` + id + `"]`, `[]`} {
+		if m := ws.ask("author_removeExtrinsic", []any{map[string]string{"hash": id}}); string(m.Result) != want {
+			t.Errorf("removing gives %s %v, want %s", m.Result, m.Error, want)
+		}
+	}
+	if got := string(ws.notification().Params.Result) + string(ws.notification().Params.Result); got != `"ready""dropped"` {
+		t.Errorf("its status was %s", got)
+	}
+	if m := ws.ask("author_submitExtrinsic", substrate.Hex(x)); m.Error == nil || m.Error.Code != codeBanned {
+		t.Errorf("it comes back: %v", m.Error)
+	}
+	now = now.Add(banTime)
+	c.mustProduce(t)
+	if m := ws.ask("author_submitExtrinsic", substrate.Hex(x)); m.Error != nil {
+		t.Errorf("after the ban: %v", m.Error)
+	}
+	if m := ws.ask("author_removeExtrinsic", []any{map[string]string{"extrinsic": substrate.Hex(x)}}); string(m.Result) != `["`+id+`"]` {
+		t.Errorf("removing by its bytes gives %s", m.Result)
 	}
 }
 
@@ -245,7 +280,7 @@ func TestPoolLimit(t *testing.T) {
 	p := newPool()
 	for i := range maxPerSender + 1 {
 		x := &transaction{Extrinsic: &substrate.Extrinsic{Hash: hashOf(le64(uint64(i))), Nonce: uint64(i), Signer: ss58.AccountID{1}}}
-		_, err := p.add(x, ^uint64(0))
+		_, err := p.add(x, ^uint64(0), time.Now())
 		if full := i == maxPerSender; full != errors.Is(err, errPoolFull) {
 			t.Fatalf("transaction %d: %v", i, err)
 		}
