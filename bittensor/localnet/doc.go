@@ -1,10 +1,13 @@
 // Package localnet is a development chain: one process that behaves like a
 // subtensor node, for neurons and tests that need a chain of their own.
 //
-//	c, err := localnet.New(localnet.Config{Dir: dir, BlockTime: time.Second})
+//	node, err := localnet.Start(ctx, localnet.Config{}, "127.0.0.1:0")
 //	...
-//	go c.Serve(ctx, listener) // JSON-RPC over WebSocket and HTTP POST
-//	err = c.Run(ctx)          // a block every second, until ctx ends
+//	defer node.Stop()
+//	client, err := subtensor.Dial(ctx, subtensor.Options{Network: node.URL})
+//
+// Start puts together what New, Serve (JSON-RPC over WebSocket and HTTP POST) and Run (a
+// block at each interval) do. ProduceBlock and Advance make blocks without waiting.
 //
 // The chain begins with //Alice to //Ferdie holding 1,000,000 TAO each and
 // one subnet, owned by //Alice. It plays the runtime of a real spec version:
@@ -69,6 +72,6 @@
 //     in consensus but earns nothing.
 //   - Fees of calls whose weight is not recorded are estimates; fees are burnt.
 //   - Calls that the package does not implement are declared and fail with
-//     System.CallFiltered. Children, leases, EVM, proxies
-//     and proof-of-work registration are among them.
+//     System.CallFiltered. Children, leases, EVM and proof-of-work registration are
+//     among them.
 package localnet
