@@ -29,7 +29,11 @@ func (p *profile) addLater() error {
 		return fmt.Errorf("reading the later declarations: %w", err)
 	}
 	for name, add := range later.Pallets {
-		pallet := p.Pallets[name]
+		pallet, known := p.Pallets[name]
+		if !known {
+			p.Pallets[name] = add
+			continue
+		}
 		pallet.Calls = append(pallet.Calls, add.Calls...)
 		maps.Copy(pallet.Errors, add.Errors)
 		maps.Copy(pallet.Storage, add.Storage)
@@ -43,7 +47,7 @@ func (p *profile) addLater() error {
 }
 
 func laterCalls() map[string]callFunc {
-	return map[string]callFunc{
+	all := map[string]callFunc{
 		// register_limit is burned_register at a price that the caller
 		// still agrees to.
 		"SubtensorModule.register_limit": func(e *env, from origin, a args) error {
@@ -62,6 +66,8 @@ func laterCalls() map[string]callFunc {
 			return e.burnedRegister(from, netuid, a.account("hotkey"))
 		},
 	}
+	maps.Copy(all, shieldCalls())
+	return all
 }
 
 func laterAPIs() map[string]apiFunc {

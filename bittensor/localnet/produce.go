@@ -60,6 +60,9 @@ func (c *Chain) build() (*block, []outcome, changes, error) {
 	e := newEnv(c.rt, c.st, parent.number+1)
 	e.initialize(parent.id)
 	e.noteUpgrade()
+	if err := c.announceShield(e); err != nil {
+		return nil, nil, nil, err
+	}
 	if err := e.blockStep(); err != nil {
 		return nil, nil, nil, err
 	}
@@ -121,6 +124,16 @@ func (c *Chain) execute(e *env, body *[][]byte) []outcome {
 		size += len(entry.raw)
 		*body = append(*body, entry.raw)
 		done = append(done, outcome{entry: entry, included: true})
+		inner, err := c.shielded(entry.transaction)
+		if err == nil && inner != nil && size+len(inner.raw) <= maxBodyBytes {
+			if err = e.apply(inner, where); err == nil {
+				size += len(inner.raw)
+				*body = append(*body, inner.raw)
+			}
+		}
+		if err != nil {
+			c.log.Info("a shielded transaction was left out", "signer", entry.Signer, "block", e.block, "error", err)
+		}
 		return true
 	}
 	for _, entry := range c.pool.ordered() {
