@@ -80,7 +80,14 @@ func coreAPIs() map[string]apiFunc {
 		"AccountNonceApi_account_nonce": func(e *env, in []any) (any, error) {
 			return e.accountInfo(asArg[ss58.AccountID](in, 0)).nonce, nil
 		},
-		"AuraApi_slot_duration": func(*env, []any) (any, error) { return uint64(1000), nil },
+		"AuraApi_slot_duration": func(e *env, _ []any) (any, error) { return e.rt.meta.Constant("Aura", "SlotDuration") },
+		"AuraApi_authorities": func(e *env, _ []any) (any, error) {
+			_, item, err := e.rt.meta.StorageItem("Aura", "Authorities")
+			if err != nil {
+				return nil, err
+			}
+			return e.rt.meta.DecodeAll(item.Value, e.raw("Aura.Authorities"))
+		},
 		"TransactionPaymentCallApi_query_call_info": func(e *env, in []any) (any, error) {
 			c, ok := in[0].(substrate.Call)
 			if !ok {

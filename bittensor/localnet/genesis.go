@@ -25,7 +25,7 @@ const (
 )
 
 // genesis writes the state of block 0: the development accounts, //Alice as
-// Sudo's key, the root network and one subnet of //Alice's. Everything else
+// Sudo's key and the author of the blocks, the root network and one subnet of //Alice's. Everything else
 // is the runtime's default. Limits that would only make development wait
 // are lifted: no rate limit for weights or serving, no limit of registrations
 // per block, commit-reveal off.
@@ -45,6 +45,7 @@ func (e *env) genesis(cfg Config) error {
 	e.setU64("Balances.TotalIssuance", issued)
 	e.setU64("TotalIssuance", issued)
 	e.setAccount("Sudo.Key", alice)
+	e.setRaw("Aura.Authorities", append([]byte{4}, alice[:]...)) // a list of one
 
 	// An owner may change settings at any time and as often as wanted, and
 	// subnets, takes and hotkeys follow each other without a wait.

@@ -187,7 +187,11 @@ func (p *profile) metadata(answered func(api, method string) bool) (*substrate.M
 		var methods []substrate.MethodDecl
 		for _, method := range sortedKeys(p.APIs[api]) {
 			if f := p.APIs[api][method]; answered(api, method) {
-				methods = append(methods, substrate.MethodDecl{Name: method, Inputs: f.inputs, Output: f.output})
+				output := f.output
+				if api == "AuraApi" {
+					output = strings.ReplaceAll(output, "Public", auraKey)
+				}
+				methods = append(methods, substrate.MethodDecl{Name: method, Inputs: f.inputs, Output: output})
 			}
 		}
 		if methods != nil {
@@ -382,6 +386,9 @@ func (p profilePallet) declare(name string) (substrate.PalletDecl, error) {
 				return decl, fmt.Errorf("storage %s: %w", item, err)
 			}
 			d.DefaultRaw = raw
+		}
+		if name+"."+item == "System.Account" && s.Default == "" {
+			d.DefaultRaw = append(make([]byte, 55), 0x80) // empty, but for the flag of accounts of the newer kind
 		}
 		if name+"."+item == "Drand.BeaconConfig" && s.Default == "" {
 			d.DefaultRaw = quicknetConfig().encode()

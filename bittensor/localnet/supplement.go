@@ -1,6 +1,7 @@
 package localnet
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 
@@ -14,12 +15,25 @@ var omitted = map[string]bool{"Balances.Holds": true, "Balances.Freezes": true}
 // authorityKeys tells the consensus key types apart that the calls of
 // AdminUtils name by the same last word.
 var authorityKeys = map[string]string{
-	"swap_authorities":        "sp_consensus_aura::sr25519::app_sr25519::Public",
+	"swap_authorities":        auraKey,
 	"schedule_grandpa_change": "sp_consensus_grandpa::app::Public",
 }
 
+// auraKey is the type of an author's key.
+const auraKey = "sp_consensus_aura::sr25519::app_sr25519::Public"
+
+// slotDuration is the time between two blocks for which the runtime was built,
+// in milliseconds: twice the shortest time between two timestamps.
+func (p *profile) slotDuration() uint64 {
+	raw, err := substrate.ParseHex(p.Pallets["Timestamp"].Constants["MinimumPeriod"][1])
+	if err != nil || len(raw) != 8 {
+		return 0
+	}
+	return 2 * binary.LittleEndian.Uint64(raw)
+}
+
 // supplement adds what the declaration files leave out: the events of System,
-// the fee pallet, and types that are named but not listed. They are those of
+// the fee pallet, the authors' pallet, and types that are named but not listed. They are those of
 // FRAME and of the commitments pallet.
 func (p *profile) supplement(b *substrate.Builder) {
 	f := substrate.Fields
@@ -47,6 +61,15 @@ func (p *profile) supplement(b *substrate.Builder) {
 	b.Enum("pallet_subtensor_proxy::DepositKind", substrate.Variants("Proxies", "Announcements")...)
 	p.registry(b)
 
+	b.Struct("sp_consensus_slots::Slot", substrate.F("", "u64"))
+	b.Pallet(substrate.PalletDecl{
+		Name: "Aura", Index: p.AllPallets["Aura"],
+		Storage: []substrate.StorageDecl{
+			{Name: "Authorities", Modifier: substrate.Default, Value: "BoundedVec<" + auraKey + ",_>", DefaultRaw: []byte{0}},
+			{Name: "CurrentSlot", Modifier: substrate.Default, Value: "sp_consensus_slots::Slot", DefaultRaw: make([]byte, 8)},
+		},
+		Constants: []substrate.ConstantDecl{{Name: "SlotDuration", Type: "u64", Raw: le64(p.slotDuration())}},
+	})
 	b.Pallet(substrate.PalletDecl{
 		Name: "TransactionPayment", Index: p.AllPallets["TransactionPayment"], Crate: "pallet_transaction_payment",
 		Events: []substrate.VariantDecl{{Name: "TransactionFeePaid", Fields: f("who", "AccountId32", "actual_fee", "u64", "tip", "u64")}},
