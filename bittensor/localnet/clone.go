@@ -22,12 +22,20 @@ const maxStateFile = 1 << 30
 // values alone. Keys and values are hex digits after 0x. The result is by
 // bytes of the key.
 func ReadState(r io.Reader) (map[string][]byte, error) {
+	state, err := readState(r)
+	if err != nil {
+		return nil, fmt.Errorf("reading a state: %w; try: a raw chain specification, or an object of keys and values in hex", err)
+	}
+	return state, nil
+}
+
+func readState(r io.Reader) (map[string][]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxStateFile+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading a state: %w", err)
+		return nil, err
 	}
 	if len(data) > maxStateFile {
-		return nil, fmt.Errorf("reading a state: more than %d bytes", maxStateFile)
+		return nil, fmt.Errorf("more than %d bytes", maxStateFile)
 	}
 	var spec struct {
 		Genesis *struct {
@@ -37,34 +45,34 @@ func ReadState(r io.Reader) (map[string][]byte, error) {
 		} `json:"genesis"`
 	}
 	if err := json.Unmarshal(data, &spec); err != nil {
-		return nil, fmt.Errorf("reading a state: %w", jsonError(data, err))
+		return nil, jsonError(data, err)
 	}
 	var top map[string]string
 	switch {
 	case spec.Genesis != nil && spec.Genesis.Raw != nil:
 		top = spec.Genesis.Raw.Top
 	case spec.Genesis != nil:
-		return nil, errors.New("reading a state: the chain specification is not a raw one; try: build-spec --raw")
+		return nil, errors.New("it is a plain chain specification, of which build-spec --raw makes a raw one")
 	default:
 		if err := json.Unmarshal(data, &top); err != nil {
-			return nil, fmt.Errorf("reading a state: %w", jsonError(data, err))
+			return nil, jsonError(data, err)
 		}
 	}
 	if len(top) == 0 {
-		return nil, errors.New("reading a state: it holds no keys")
+		return nil, errors.New("it holds no keys")
 	}
 	state := make(map[string][]byte, len(top))
 	for k, v := range top {
 		key, err := strictHex(k)
 		if err != nil {
-			return nil, fmt.Errorf("reading a state: key %.70q: %w", k, err)
+			return nil, fmt.Errorf("key %.70q: %w", k, err)
 		}
 		value, err := strictHex(v)
 		if err != nil {
-			return nil, fmt.Errorf("reading a state: the value of key %.70q: %w", k, err)
+			return nil, fmt.Errorf("the value of key %.70q: %w", k, err)
 		}
 		if len(key) == 0 {
-			return nil, errors.New("reading a state: a key is empty")
+			return nil, errors.New("a key is empty")
 		}
 		state[string(key)] = value
 	}
@@ -93,7 +101,7 @@ func jsonError(data []byte, err error) error {
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) {
 		at := min(int(wrong.Offset), len(data))
-		return fmt.Errorf("line %d: a %s where a text in hex is expected; try: a raw chain specification or an object of keys and values", 1+bytes.Count(data[:at], []byte("\n")), wrong.Value)
+		return fmt.Errorf("line %d: a %s where a text in hex is expected", 1+bytes.Count(data[:at], []byte("\n")), wrong.Value)
 	}
 	return err
 }
@@ -105,7 +113,7 @@ func jsonError(data []byte, err error) error {
 func (c *Chain) cloneGenesis() (*block, changes, error) {
 	f, err := os.Open(c.cfg.Clone)
 	if err != nil {
-		return nil, nil, fmt.Errorf("cloning a chain: %w", err)
+		return nil, nil, fmt.Errorf("cloning a chain: %w; try: a file that an export wrote", err)
 	}
 	defer f.Close()
 	state, err := ReadState(f)
@@ -168,7 +176,7 @@ func (c *Chain) checkState(e *env) error {
 		d := scale.NewDecoder(raw)
 		spec, err := d.Compact()
 		if err != nil {
-			return fmt.Errorf("System.LastRuntimeUpgrade: %w", err)
+			return fmt.Errorf("System.LastRuntimeUpgrade: %w; try: another state", err)
 		}
 		if spec != uint64(c.rt.spec) {
 			return fmt.Errorf("the state is of spec version %d, and this chain plays %d; try: %s", spec, c.rt.spec, otherSpec(spec))
@@ -198,7 +206,7 @@ func (c *Chain) checkState(e *env) error {
 		}
 	}
 	if accounts == 0 {
-		return errors.New("the state holds no accounts: it is not a chain's")
+		return errors.New("the state holds no accounts: it is not a chain's; try: another state")
 	}
 	return nil
 }

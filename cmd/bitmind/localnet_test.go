@@ -227,6 +227,61 @@ func TestLocalnetBareChain(t *testing.T) {
 	}
 }
 
+// A chain's state can be exported, while it runs and afterwards, and another
+// chain begun from the file.
+func TestLocalnetExportAndClone(t *testing.T) {
+	bare := func(more ...string) []string { return append([]string{"--miners", "0", "--validators", "0"}, more...) }
+	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "state.json")
+	p, at := startLocalnet(t, dir, bare("--spec", "293")...)
+	for _, request := range []string{
+		`{"jsonrpc":"2.0","id":1,"method":"dev_advance","params":[500]}`, `{"jsonrpc":"2.0","id":1,"method":"dev_export"}`,
+	} {
+		reply, err := http.Post("http"+strings.TrimPrefix(at.RPC, "ws"), "application/json", strings.NewReader(request))
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(reply.Body)
+		reply.Body.Close()
+		if err != nil || strings.Contains(string(data), `"error"`) {
+			t.Fatalf("%s: %.300s, %v", request, data, err)
+		}
+	}
+	if code, _, stderr := bitmind(t, "", localnetArgs(dir, "--spec", "293", "--export", file)...); code != 1 || !strings.Contains(stderr, "in use") {
+		t.Errorf("exporting a folder in use: status %d, %q", code, stderr)
+	}
+	p.interrupt()
+	bitmindOK(t, "", localnetArgs(dir, "--spec", "293", "--export", file)...)
+
+	copied := t.TempDir()
+	p, at = startLocalnet(t, copied, bare("--spec", "293", "--clone", file)...)
+	s := p.untilStatus(at.HTTP, "a block", func(s devnet.Snapshot) bool { return s.Blocks > 500 })
+	t.Logf("the clone is at block %d", s.Blocks)
+	p.interrupt()
+
+	empty := t.TempDir()
+	damaged := filepath.Join(empty, "damaged.json")
+	if err := os.WriteFile(damaged, []byte(`{"0x00":`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args []string
+		code int
+	}{
+		{localnetArgs(t.TempDir(), bare("--clone", file)...), 1}, // another version
+		{localnetArgs(dir, bare("--spec", "293", "--clone", file)...), 1},
+		{localnetArgs(t.TempDir(), bare("--clone", damaged)...), 1},
+		{localnetArgs(t.TempDir(), bare("--clone", filepath.Join(empty, "none"))...), 1},
+		{localnetArgs(t.TempDir(), bare("--spec", "5")...), 1},
+		{localnetArgs(empty, "--export", file), 1},
+		{localnetArgs(dir, "--export", file, "--clone", file), 2},
+	} {
+		code, stdout, stderr := bitmind(t, "", test.args...)
+		if code != test.code || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "; try: ") {
+			t.Errorf("%v: status %d, stdout %q, stderr %q; want %d and one line that says what to try", test.args, code, stdout, stderr, test.code)
+		}
+	}
+}
+
 func TestLocalnetWrongUsage(t *testing.T) {
 	empty := t.TempDir()
 	for _, test := range []struct {
