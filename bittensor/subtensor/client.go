@@ -111,11 +111,7 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 		}
 		rpc.Fallbacks = append(rpc.Fallbacks[:len(rpc.Fallbacks):len(rpc.Fallbacks)], fallback)
 	}
-	for name, hash := range genesis {
-		if u == networks[name] {
-			rpc.Genesis = &hash
-		}
-	}
+	rpc.Genesis = pinned(u)
 	chain, err := substrate.Dial(ctx, u, rpc)
 	if err != nil {
 		return nil, nameDialClock(err, opts.Now())

@@ -380,6 +380,9 @@ func (e *endurance) run() {
 	e.Logf("proxy: %v", e.proxy.Stats())
 	e.Logf("errors: %v; client: %+v", e.errors.m, stats)
 	e.Logf("at 60 %%: %v; at the end: %v", middle, end)
+	if e.receipts < epochs-1 {
+		e.Errorf("weights were set %d times in %d epochs", e.receipts, epochs)
+	}
 	if len(missed) > 0 {
 		e.Errorf("no weights in epochs %v", missed)
 	}

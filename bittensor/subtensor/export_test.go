@@ -30,5 +30,8 @@ func (c *Client) HyperparametersStorage(ctx context.Context, netuid uint16) (Hyp
 	return c.hyperparametersStorage(ctx, rt, netuid)
 }
 
+// Pinned opens the pinned genesis hashes to tests.
+var Pinned = pinned
+
 // KnownCalls opens the calls known beforehand to tests.
 var KnownCalls = knownCalls

@@ -9,6 +9,16 @@ var genesis = map[string]substrate.Hash{
 	"test":   mustHash("0x8f9cf856bf558a14440e75569c9e58594757048d7b3a84b5d25f6bd978263105"),
 }
 
+// pinned is the genesis that a URL must lead to, nil where it may be any.
+func pinned(url string) *substrate.Hash {
+	for name, hash := range genesis {
+		if url == networks[name] {
+			return &hash
+		}
+	}
+	return nil
+}
+
 func mustHash(text string) (h substrate.Hash) {
 	if err := h.UnmarshalText([]byte(text)); err != nil {
 		panic(err) // a constant of this file

@@ -57,6 +57,27 @@ func TestKnownCallsAreTheRecordedOnes(t *testing.T) {
 	}
 }
 
+// The public networks are pinned to different chains, and nothing else is.
+func TestPinnedNetworks(t *testing.T) {
+	seen := map[substrate.Hash]bool{}
+	for _, network := range []string{"finney", "test", "local", "ws://127.0.0.1:9944"} {
+		u, err := subtensor.URL(network)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := subtensor.Pinned(u)
+		if public := network == "finney" || network == "test"; (h != nil) != public {
+			t.Errorf("%s: pinned to %v", network, h)
+		}
+		if h != nil {
+			seen[*h] = true
+		}
+	}
+	if len(seen) != 2 {
+		t.Errorf("pinned to %v", seen)
+	}
+}
+
 func split(name string) (pallet, call string) {
 	for i := range name {
 		if name[i] == '.' {
