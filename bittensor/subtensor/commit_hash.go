@@ -65,8 +65,8 @@ func (c *Client) CommitHash(ctx context.Context, hotkey Signer, netuid uint16, h
 	if out.Receipt, err = c.Submit(ctx, module("commit_weights", arg("netuid", netuid), arg("commit_hash", hash)), hotkey); err != nil {
 		return out, err
 	}
-	out.FirstReveal = r.FirstBlock(r.Epoch(out.BlockNumber) + r.Period)
-	out.LastReveal = out.FirstReveal + uint64(r.Tempo)
+	reveal := r.Epoch(out.BlockNumber) + r.Period
+	out.FirstReveal, out.LastReveal = r.FirstBlock(reveal), r.FirstBlock(reveal+1)-1
 	return out, nil
 }
 
@@ -84,21 +84,35 @@ func (c *Client) RevealHash(ctx context.Context, hotkey Signer, s SecretWeights)
 type HashCommit struct {
 	Hash  substrate.Hash
 	Block uint64
+	// Epoch is the epoch of the commit, where the runtime counts epochs; else 0.
+	Epoch uint64
 }
 
 // PendingHashes lists a hotkey's commits by hash that are not revealed, oldest first;
 // expired ones may be among them.
 func (c *Client) PendingHashes(ctx context.Context, netuid uint16, hotkey ss58.AccountID) ([]HashCommit, error) {
+	rt, err := c.chain.Runtime(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("commits of %v in subnet %d: %w", hotkey, netuid, err)
+	}
+	counted := rt.HasCall(pallet, "trigger_epoch")
 	var list [][]any
 	if err := c.chain.Query(ctx, nil, &list, pallet, "WeightCommits", netuid, hotkey); err != nil {
 		return nil, fmt.Errorf("commits of %v in subnet %d: %w", hotkey, netuid, err)
 	}
 	out := make([]HashCommit, len(list))
 	for i, fields := range list {
-		if len(fields) < 2 {
+		if len(fields) < 3 {
 			return nil, fmt.Errorf("commits of %v in subnet %d: one of %d parts", hotkey, netuid, len(fields))
 		}
-		if err := errors.Join(substrate.Assign(fields[0], &out[i].Hash), substrate.Assign(fields[1], &out[i].Block)); err != nil {
+		into := []any{&out[i].Hash, &out[i].Block}
+		if counted {
+			into = []any{&out[i].Hash, &out[i].Epoch, &out[i].Block}
+		}
+		for n, dst := range into {
+			err = errors.Join(err, substrate.Assign(fields[n], dst))
+		}
+		if err != nil {
 			return nil, fmt.Errorf("commits of %v in subnet %d: %w", hotkey, netuid, err)
 		}
 	}
@@ -253,9 +267,12 @@ func (h *HashCommits) Reveal(ctx context.Context, chain HashChain, hotkey Signer
 	if err != nil {
 		return nil, fmt.Errorf("revealing weights: %w", err)
 	}
-	blocks := map[substrate.Hash]uint64{}
+	found := map[substrate.Hash]HashCommit{}
 	for _, c := range onChain {
-		blocks[c.Hash] = c.Block
+		if r.Schedule == nil {
+			c.Epoch = r.Epoch(c.Block)
+		}
+		found[c.Hash] = c
 	}
 	var open *SecretWeights
 	now := r.Epoch(head + 1)
@@ -264,18 +281,18 @@ func (h *HashCommits) Reveal(ctx context.Context, chain HashChain, hotkey Signer
 			if s.Netuid != netuid || s.Hotkey != hotkey.AccountID() {
 				return false
 			}
-			block, found := blocks[s.Hash()]
-			if !found {
+			c, ok := found[s.Hash()]
+			if !ok {
 				// Revealed, superseded or expired; or it has not arrived (yet).
 				return s.Block != 0 && s.Block <= head || head > s.Before+unknownFor
 			}
-			return now > r.Epoch(block)+r.Period
+			return now > c.Epoch+r.Period
 		})
 		for i, s := range h.list {
-			if block, found := blocks[s.Hash()]; found {
-				h.list[i].Block = block
-				if now == r.Epoch(block)+r.Period {
-					s.Block = block
+			if c, ok := found[s.Hash()]; ok {
+				h.list[i].Block = c.Block
+				if now == c.Epoch+r.Period {
+					s.Block = c.Block
 					open = &s
 				}
 			}

@@ -47,6 +47,7 @@ func (w *weightSetter) commit(ctx context.Context, a *attempt, version uint64) (
 	if err != nil {
 		return 0, err
 	}
+	w.learn(r)
 	var c subtensor.Commitment
 	if r.Form == subtensor.HashedWeights {
 		c, err = w.hashes.Commit(ctx, w.chain, w.signer, w.netuid, a.uids, a.values, version)
@@ -87,9 +88,16 @@ func (w *weightSetter) settleCommit(ctx context.Context, self uint16, a *attempt
 		// It may be open by now.
 		return w.confirm(ctx, self, a.want)
 	}
-	first := r.FirstBlock(r.Epoch(block) + r.Period)
-	a.commit = &committed{UIDs: a.uids, Values: a.values, Block: block, First: first, Last: first + uint64(r.Tempo)}
+	reveal := r.Epoch(block) + r.Period
+	a.commit = &committed{UIDs: a.uids, Values: a.values, Block: block, First: r.FirstBlock(reveal), Last: r.FirstBlock(reveal+1) - 1}
 	return nil
+}
+
+// learn keeps the subnet's rules for commits, to know when a reveal may be due.
+func (w *weightSetter) learn(r subtensor.CommitReveal) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rules = &r
 }
 
 func blockOf(waiting []subtensor.WaitingCommit, hotkey ss58.AccountID, hash substrate.Hash) uint64 {
@@ -106,7 +114,7 @@ func blockOf(waiting []subtensor.WaitingCommit, hotkey ss58.AccountID, hash subs
 // hashed commit, or to see whether the chain has revealed one. Once for each block.
 func (v *Validator) revealDue(view neuron.View, block uint64) bool {
 	v.weights.mu.Lock()
-	tried := v.weights.revealBlock
+	tried, rules := v.weights.revealBlock, v.weights.rules
 	v.weights.mu.Unlock()
 	if block <= tried {
 		return false
@@ -116,9 +124,13 @@ func (v *Validator) revealDue(view neuron.View, block uint64) bool {
 	if len(v.state.Committed) > 0 && block >= v.state.Committed[0].First {
 		return true
 	}
-	h := view.Hyperparameters
-	r := subtensor.CommitReveal{Netuid: v.cfg.Netuid, Tempo: h.Tempo, Period: h.CommitRevealPeriod}
-	return h.CommitRevealEnabled && v.weights.hashes.RevealDue(r, block)
+	if !view.Hyperparameters.CommitRevealEnabled {
+		return false
+	}
+	if rules == nil {
+		return len(v.weights.hashes.Pending()) > 0
+	}
+	return v.weights.hashes.RevealDue(*rules, block)
 }
 
 // revealStep reveals hashed commits that are open and notes which weights the chain now
@@ -129,6 +141,13 @@ func (v *Validator) revealStep(ctx context.Context, self uint16) error {
 	v.weights.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
+	if len(v.weights.hashes.Pending()) > 0 {
+		r, err := v.weights.chain.CommitReveal(ctx, v.cfg.Netuid)
+		if err != nil {
+			return err
+		}
+		v.weights.learn(r)
+	}
 	revealed, err := v.weights.hashes.Reveal(ctx, v.weights.chain, v.cfg.Signer, v.cfg.Netuid)
 	if revealed != nil {
 		v.log.Info("weights revealed", "committed", revealed.Block, "uids", revealed.UIDs, "weights", revealed.Values)

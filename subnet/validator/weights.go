@@ -48,6 +48,7 @@ type weightSetter struct {
 	said   string
 	// revealBlock is the block at which reveals were last tried.
 	revealBlock uint64
+	rules       *subtensor.CommitReveal // nil until they were read
 }
 
 // attempt is one sending of weights.
