@@ -200,13 +200,13 @@ func Epoch(in Input) (Output, error) {
 func (in *Input) maskedWeights(n int) matrix {
 	weights := newMatrix(in.Weights, n, fromU16)
 	in.trace("Weights", weights)
-	weights = weights.filter(func(i int, _ Cell) bool { return in.ValidatorPermit[i] })
+	weights.filter(func(i int, _ Cell) bool { return in.ValidatorPermit[i] })
 	in.trace("Weights (permit)", weights)
-	weights = weights.filter(func(i int, c Cell) bool { return i != int(c.UID) || i == in.OwnerUID })
+	weights.filter(func(i int, c Cell) bool { return i != int(c.UID) || i == in.OwnerUID })
 	in.trace("Weights (permit+diag)", weights)
 	// A weight set before the uid was given to another neuron is not meant
 	// for the new one.
-	weights = weights.filter(func(i int, c Cell) bool { return in.LastUpdate[i] > in.BlockAtRegistration[c.UID] })
+	weights.filter(func(i int, c Cell) bool { return in.LastUpdate[i] > in.BlockAtRegistration[c.UID] })
 	in.trace("Weights (permit+diag+outdate)", weights)
 	weights.normalizeRows()
 	in.trace("Weights (mask+norm)", weights)
@@ -223,7 +223,7 @@ func (in *Input) bondsAndDividends(n int, weights matrix, agreed, activeStake, i
 	if in.Yuma3On {
 		bonds := newMatrix(in.Bonds, n, proportion)
 		in.trace("Bonds", bonds)
-		bonds = bonds.filter(current)
+		bonds.filter(current)
 		in.trace("Bonds (mask)", bonds)
 		in.trace("weights_for_bonds", weights)
 		bonds = in.fixedBonds(weights, bonds, agreed)
@@ -248,7 +248,7 @@ func (in *Input) bondsAndDividends(n int, weights matrix, agreed, activeStake, i
 
 	bonds := newMatrix(in.Bonds, n, fromU16)
 	in.trace("B", bonds)
-	bonds = bonds.filter(current)
+	bonds.filter(current)
 	in.trace("B (outdatedmask)", bonds)
 	bonds.normalizeColumns()
 	in.trace("B (mask+norm)", bonds)

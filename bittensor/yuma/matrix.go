@@ -57,9 +57,17 @@ func (m matrix) mapped(f func(i int, c Cell) (Fixed, bool)) matrix {
 	return out
 }
 
-// filter keeps the cells for which keep is true.
-func (m matrix) filter(keep func(i int, c Cell) bool) matrix {
-	return m.mapped(func(i int, c Cell) (Fixed, bool) { return c.Value, keep(i, c) })
+// filter keeps the cells for which keep is true, in place.
+func (m matrix) filter(keep func(i int, c Cell) bool) {
+	for i, row := range m {
+		kept := row[:0]
+		for _, c := range row {
+			if keep(i, c) {
+				kept = append(kept, c)
+			}
+		}
+		m[i] = kept
+	}
 }
 
 // normalizeRows divides each row by its sum.
