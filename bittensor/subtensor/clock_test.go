@@ -2,8 +2,19 @@ package subtensor_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -101,5 +112,31 @@ func TestFailedSubmissionNamesTheClock(t *testing.T) {
 		if !errors.As(err, &refused) || errors.As(err, &clock) != c.named || c.named && clock.Skew != c.now {
 			t.Errorf("%s, %v: %v", c.refusal, c.now, err)
 		}
+	}
+}
+
+// A certificate that is out of date by the local clock: the error says what the clock says.
+func TestDialNamesTheClock(t *testing.T) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(24 * time.Hour), NotAfter: time.Now().Add(48 * time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}}}
+	s.StartTLS()
+	defer s.Close()
+	_, err = subtensor.Dial(testContext(t), subtensor.Options{
+		Network: strings.Replace(s.URL, "https", "wss", 1), Now: func() time.Time { return time.Date(2019, 1, 2, 3, 4, 5, 0, time.UTC) },
+	})
+	if err == nil || !strings.Contains(err.Error(), "the local clock says 2019-01-02T03:04:05Z; try: check the clock") {
+		t.Errorf("%v", err)
 	}
 }
