@@ -75,6 +75,7 @@ func (c *Chain) build() (*block, []outcome, changes, error) {
 	slot := now / uint64(c.cfg.BlockTime.Milliseconds())
 	e.setU64("Aura.CurrentSlot", slot)
 	done := c.execute(e, &body)
+	e.finish()
 	e.writeEvents()
 	if err := errors.Join(e.failures...); err != nil {
 		// The block stands, but an event is missing from it.

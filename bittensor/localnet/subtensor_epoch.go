@@ -12,9 +12,6 @@ import (
 // blockStep is what the runtime does at the beginning of each block before
 // any extrinsic: registration prices, emission, and the epochs that are due.
 func (e *env) blockStep() error {
-	for _, key := range e.prefixKeys("StakingOperationRateLimiter") {
-		e.w.set(key, nil)
-	}
 	var earning []uint16
 	for _, netuid := range e.netuids() {
 		e.adjustBurn(netuid)
@@ -50,6 +47,14 @@ func (e *env) blockStep() error {
 		}
 	}
 	return nil
+}
+
+// finish ends a block after its last extrinsic: stake that was added in it
+// may be removed again.
+func (e *env) finish() {
+	for _, key := range e.prefixKeys("StakingOperationRateLimiter") {
+		e.w.set(key, nil)
+	}
 }
 
 // distribute adds one block's emission. The TAO is shared by the subnets' prices
