@@ -59,6 +59,11 @@
 // forgets its own pulses and waits for drand's, which anyone brings with
 // Drand.write_pulse; each is verified against the key in BeaconConfig.
 //
+// Beside its own declarations the runtime 381 has some of later ones, which
+// current clients read by name: register_limit, locks of stake (there are
+// none), the list of hyperparameters, and the shield in which btcli hides
+// transactions until their block. profiles/later.json lists them.
+//
 // # What is simpler than the real chain
 //
 //   - One author makes every block; each is final at once. State and
