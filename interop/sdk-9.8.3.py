@@ -1,4 +1,4 @@
-"""SDK 9.8.3 on the development chain: python sdk-9.8.3.py RPC BITMIND FOLDER"""
+"""SDK 9.8.3 on the development chain: python sdk-9.8.3.py RPC BITMIND FOLDER [SPEC]"""
 
 import asyncio
 import sys
@@ -9,7 +9,7 @@ from sdk_scenario import Scenario
 from sdk_sweep import sweep
 
 report = Report()
-scenario = Scenario(report, *sys.argv[1:4])
+scenario = Scenario(report, *sys.argv[1:4], *map(int, sys.argv[4:]))
 scenario.run()
 sweep(scenario)
 asyncio.run(asynchronous(scenario))

@@ -34,8 +34,8 @@ def wallet(folder, cold, hot):
 
 
 class Scenario:
-    def __init__(self, report, rpc, program, folder):
-        self.r, self.rpc, self.program = report, rpc, program
+    def __init__(self, report, rpc, program, folder, spec=381):
+        self.r, self.rpc, self.program, self.spec = report, rpc, program, spec
         self.sdk10 = int(bt.__version__.split(".")[0]) >= 10
         bt.logging.off()
         self.s = bt.Subtensor(network=rpc)
@@ -101,7 +101,7 @@ class Scenario:
         r.check("blocks follow", s.get_current_block() >= first + 2)
         r.check("block hash", s.get_block_hash(first).startswith("0x") and s.get_block_hash(first) != s.get_block_hash(first + 1))
         r.check("subnets listed", NETUID in (s.get_all_subnets_netuid() if self.sdk10 else s.get_subnets()))
-        r.equal("the runtime's version", s.substrate.get_block_runtime_info(s.get_block_hash())["specVersion"], 381)
+        r.equal("the runtime's version", s.substrate.get_block_runtime_info(s.get_block_hash())["specVersion"], self.spec)
 
     def transfers(self):
         r, s = self.r, self.s
