@@ -68,15 +68,28 @@
 //
 //   - One author makes every block; each is final at once. State and
 //     extrinsics roots are hashes, not tree roots: there are no proofs.
-//   - A subnet's pool keeps the product of TAO and alpha, without fees and
-//     without positions of other liquidity providers.
+//   - A subnet's pool trades by the real arithmetic and fee, at the runtime's
+//     own fee rate; other liquidity providers' positions it has none, and the
+//     fees stay with the pool.
 //   - Each block adds TAO to the pools by price, and as much alpha as the
 //     price asks for, at most a block's emission; as much alpha as a block's
 //     emission again goes to the owner (18 %), miners (41 %) and validators
 //     (41 %) at the next epoch. There is no halving. TAO staked on root weighs
 //     in consensus but earns nothing.
-//   - Fees of calls whose weight is not recorded are estimates; fees are burnt.
-//   - Calls that the package does not implement are declared and fail with
-//     System.CallFiltered. Children, leases, EVM and proof-of-work registration are
-//     among them.
+//   - Fees are those of the declared weights; calls of FRAME's pallets whose
+//     weight is not known are estimated. Fees are burnt, and never paid in
+//     alpha. A new chain has no freeze window before epochs and no waits
+//     between an owner's changes, new subnets, takes and hotkey swaps; root
+//     sets them as on the real chain.
+//   - Of several mechanisms of a subnet only the first earns; the weights of
+//     the others are checked and stored.
+//   - Calls that the package does not do are declared and fail with
+//     System.CallFiltered, in the block and not before: replacing the
+//     runtime's code (System.set_code and the like); AdminUtils.swap_authorities,
+//     schedule_grandpa_change, sudo_set_evm_chain_id and
+//     sudo_trim_to_max_allowed_uids; all of Swap; of SubtensorModule register
+//     (by work), set_children, set_childkey_take, associate_evm_key, the calls
+//     of root claims, auto-staking, announced coldkey swaps, leases, voting
+//     power and, at spec 293, the senate and schedules. A test keeps the list
+//     (refused_test.go) complete.
 package localnet

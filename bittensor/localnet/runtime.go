@@ -108,7 +108,7 @@ func newRuntime(spec uint32, allowLoopback bool) (*runtime, error) {
 func runtimeCalls() map[string]callFunc {
 	all := laterCalls()
 	for _, group := range []map[string]callFunc{
-		systemCalls(), balancesCalls(), utilityCalls(), sudoCalls(), proxyCalls(), commitmentsCalls(),
+		idleCalls(), systemCalls(), balancesCalls(), utilityCalls(), sudoCalls(), proxyCalls(), commitmentsCalls(),
 		registrationCalls(), networkCalls(), identityCalls(), keyCalls(), servingCalls(), stakingCalls(), stakeMoveCalls(), weightsCalls(), adminCalls(),
 		commitCalls(), drandCalls(),
 	} {
