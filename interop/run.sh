@@ -9,7 +9,7 @@
 # A part is a script interop/<part>.sh. Its Python is installed once by
 # scripts/python.sh into the cache folder. A part that cannot be installed
 # because the package index is out of reach is skipped, loudly; everything else
-# that goes wrong fails the run. LIMIT (seconds, default 300) bounds each part.
+# that goes wrong fails the run. LIMIT (seconds, default 600) bounds each part.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,7 +30,7 @@ for part in "${parts[@]}"; do
   fi
   printf '\n== interop: %s\n' "$part"
   start=$SECONDS
-  timeout --kill-after=10 "${LIMIT:-300}" bash "interop/$part.sh"
+  timeout --kill-after=10 "${LIMIT:-600}" bash "interop/$part.sh"
   case $? in
   0) result=ok ;;
   3) result=SKIPPED; printf '\n*** %s SKIPPED: its packages cannot be installed here ***\n\n' "$part" ;;
