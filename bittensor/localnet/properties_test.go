@@ -290,8 +290,8 @@ func TestBooksBalance(t *testing.T) {
 		}
 		c.recent.blocks = slices.Clone(begun[spec].recent.blocks)
 		signer := rapid.SampledFrom(signers)
-		for range rapid.IntRange(1, 8).Draw(rt, "blocks") {
-			for range rapid.IntRange(0, 5).Draw(rt, "calls") {
+		for range rapid.IntRange(1, 6).Draw(rt, "blocks") {
+			for range rapid.IntRange(0, 4).Draw(rt, "calls") {
 				call := anyCall(rt, accounts, hotkeys)
 				b, err := c.rt.meta.EncodeCall(call)
 				if err != nil {
