@@ -101,14 +101,15 @@ func laterAPIs() map[string]apiFunc {
 // call of this chain locks stake, but a state that came from elsewhere may
 // hold locks; they are given as stored, without the decay since.
 func (e *env) coldkeyLock(coldkey ss58.AccountID, netuid uint16) (any, error) {
-	for _, key := range e.prefixKeys("Lock", coldkey[:], le16(netuid)) {
-		_, item, err := e.rt.meta.StorageItem("SubtensorModule", "Lock")
-		if err != nil {
-			return nil, err
-		}
-		return e.rt.meta.DecodeAll(item.Value, e.get(key))
+	keys := e.prefixKeys("Lock", coldkey[:], le16(netuid))
+	if len(keys) == 0 {
+		return nil, nil
 	}
-	return nil, nil
+	_, item, err := e.rt.meta.StorageItem("SubtensorModule", "Lock")
+	if err != nil {
+		return nil, err
+	}
+	return e.rt.meta.DecodeAll(item.Value, e.get(keys[0]))
 }
 
 // hyperparameterList names a subnet's hyperparameters with their types, in the
