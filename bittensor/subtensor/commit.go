@@ -52,49 +52,19 @@ type CommitReveal struct {
 	Schedule *EpochSchedule
 }
 
-// EpochSchedule is how runtimes keep a subnet's epochs whose owner can change the tempo
-// or begin an epoch at once.
-type EpochSchedule struct {
-	// Index counts the epochs; the one that began with LastBlock is the current.
-	Index, LastBlock uint64
-	// PendingAt is the block at which the owner wants the next one; 0 for none.
-	PendingAt uint64
-}
-
-// next is the first block of the epoch after the current one.
-func (s EpochSchedule) next(tempo uint64) uint64 {
-	next := s.LastBlock + tempo
-	if s.PendingAt > s.LastBlock {
-		next = min(next, s.PendingAt)
-	}
-	return next
-}
-
 // Epoch numbers the epochs of the subnet: those in which commits are made and revealed.
 // A Schedule foretells those to come and is exact for the current one.
 func (r CommitReveal) Epoch(block uint64) uint64 {
-	if s := r.Schedule; s != nil {
-		tempo := max(uint64(r.Tempo), 1)
-		switch next := s.next(tempo); {
-		case block >= next:
-			return s.Index + 1 + (block-next)/tempo
-		case block >= s.LastBlock:
-			return s.Index
-		default:
-			return s.Index - min(s.Index, (s.LastBlock-block+tempo-1)/tempo)
-		}
+	if r.Schedule != nil {
+		return r.Schedule.Epoch(block, r.Tempo)
 	}
 	return (block + uint64(r.Netuid) + 1) / (uint64(r.Tempo) + 1)
 }
 
 // FirstBlock returns the first block of an epoch.
 func (r CommitReveal) FirstBlock(epoch uint64) uint64 {
-	if s := r.Schedule; s != nil {
-		tempo := max(uint64(r.Tempo), 1)
-		if epoch > s.Index {
-			return s.next(tempo) + (epoch-s.Index-1)*tempo
-		}
-		return s.LastBlock - min(s.LastBlock, (s.Index-epoch)*tempo)
+	if r.Schedule != nil {
+		return r.Schedule.FirstBlock(epoch, r.Tempo)
 	}
 	first := epoch * (uint64(r.Tempo) + 1)
 	return first - min(first, uint64(r.Netuid)+1)
@@ -142,21 +112,6 @@ func (c *Client) commitReveal(ctx context.Context, netuid uint16) (CommitReveal,
 		r.Form = HashedWeights
 	}
 	return r, nil
-}
-
-// epochSchedule reads where a subnet stands, nil on runtimes that do not count epochs. The
-// storage items alone do not tell: a development chain has them too, for the Python SDK.
-func (c *Client) epochSchedule(ctx context.Context, rt *substrate.Runtime, netuid uint16) (*EpochSchedule, error) {
-	if !rt.HasCall(pallet, "trigger_epoch") {
-		return nil, nil
-	}
-	var s EpochSchedule
-	for name, dst := range map[string]*uint64{"SubnetEpochIndex": &s.Index, "LastEpochBlock": &s.LastBlock, "PendingEpochAt": &s.PendingAt} {
-		if err := c.chain.Query(ctx, nil, dst, pallet, name, netuid); err != nil {
-			return nil, err
-		}
-	}
-	return &s, nil
 }
 
 // timelockCall names the call by which a runtime takes time-locked weights, "" for none.

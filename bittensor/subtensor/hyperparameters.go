@@ -37,23 +37,29 @@ type Hyperparameters struct {
 	LiquidAlphaEnabled  bool
 	// BondsMovingAverage is per million.
 	BondsMovingAverage uint64 `scale:"bonds_moving_avg"`
+	// Schedule is where the subnet stands, on runtimes whose epochs are counted; nil
+	// where they follow from the block's number (see yuma.Due).
+	Schedule *EpochSchedule
 }
 
 // Hyperparameters reads a subnet's rules: through a runtime API where the chain has one,
 // else from storage.
 func (c *Client) Hyperparameters(ctx context.Context, netuid uint16) (Hyperparameters, error) {
-	h, err := c.hyperparameters(ctx, netuid)
+	rt, err := c.chain.Runtime(ctx)
+	if err != nil {
+		return Hyperparameters{}, fmt.Errorf("hyperparameters of subnet %d: %w", netuid, err)
+	}
+	h, err := c.hyperparameters(ctx, rt, netuid)
+	if err == nil {
+		h.Schedule, err = c.epochSchedule(ctx, rt, netuid)
+	}
 	if err != nil {
 		return h, fmt.Errorf("hyperparameters of subnet %d: %w", netuid, err)
 	}
 	return h, nil
 }
 
-func (c *Client) hyperparameters(ctx context.Context, netuid uint16) (Hyperparameters, error) {
-	rt, err := c.chain.Runtime(ctx)
-	if err != nil {
-		return Hyperparameters{}, err
-	}
+func (c *Client) hyperparameters(ctx context.Context, rt *substrate.Runtime, netuid uint16) (Hyperparameters, error) {
 	for _, method := range []string{"get_subnet_hyperparams_v2", "get_subnet_hyperparams"} {
 		if returnsRecord(rt, "SubnetInfoRuntimeApi", method) {
 			var h *Hyperparameters

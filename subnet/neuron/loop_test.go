@@ -65,11 +65,13 @@ func TestLoopEndsWithContext(t *testing.T) {
 
 func TestEpochs(t *testing.T) {
 	const netuid, tempo = 1, 10
+	calendar := Calendar{Netuid: netuid, Tempo: tempo}
 	for block := uint64(1); block < 100; block++ {
 		runs := yuma.Due(block, netuid, tempo)
-		changed := Epoch(block, netuid, tempo) != Epoch(block-1, netuid, tempo)
-		if runs != changed || runs != (EpochBlock(block, netuid, tempo) == 0) {
-			t.Fatalf("block %d: consensus %v, epoch changes %v, block %d of it", block, runs, changed, EpochBlock(block, netuid, tempo))
+		before, _ := calendar.At(block - 1)
+		epoch, into := calendar.At(block)
+		if runs != (epoch != before) || runs != (into == 0) {
+			t.Fatalf("block %d: consensus %v, epoch %d after %d, block %d of it", block, runs, epoch, before, into)
 		}
 	}
 }

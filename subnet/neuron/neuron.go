@@ -177,9 +177,11 @@ func (n *Neuron) newBlock(number uint64) {
 	n.blocks++
 	due := true
 	if m := n.view.Metagraph; m != nil {
-		tempo := n.view.Hyperparameters.Tempo
+		calendar := n.view.Calendar()
+		was, _ := calendar.At(before)
+		is, _ := calendar.At(number)
 		due = number >= m.Block+n.cfg.ResyncBlocks || number < m.Block ||
-			before != 0 && Epoch(number, n.cfg.Netuid, tempo) != Epoch(before, n.cfg.Netuid, tempo)
+			before != 0 && was != is
 	}
 	n.broadcast()
 	n.mu.Unlock()
@@ -194,18 +196,38 @@ func (n *Neuron) broadcast() {
 	n.changed = make(chan struct{})
 }
 
-// Epoch numbers the stretches between two runs of consensus: the chain runs it at
-// the start of every block with (block + netuid + 1) % (tempo + 1) == tempo (see
-// yuma.Due), which is the first block of an epoch here: what that block holds counts
-// in the next run.
-func Epoch(block uint64, netuid, tempo uint16) uint64 {
-	return (block + uint64(netuid) + 2) / (uint64(tempo) + 1)
+// Calendar tells the epochs of a subnet: the stretches between two runs of consensus.
+type Calendar struct {
+	Netuid, Tempo uint16
+	// Counted is where the subnet stands on runtimes that count epochs. On others it is
+	// nil: there consensus runs at the start of every block with (block + netuid + 1) %
+	// (tempo + 1) == tempo (see yuma.Due).
+	Counted *subtensor.EpochSchedule
 }
 
-// EpochBlock returns how many blocks after the epoch's first the block is: 0 to
-// tempo.
-func EpochBlock(block uint64, netuid, tempo uint16) uint64 {
-	return (block + uint64(netuid) + 2) % (uint64(tempo) + 1)
+// At says in which epoch a block is, and how many blocks after the epoch's first. The
+// first block of an epoch is the one in which consensus runs: what it holds itself
+// counts in the next run.
+func (c Calendar) At(block uint64) (epoch, into uint64) {
+	if c.Counted != nil {
+		epoch = c.Counted.Epoch(block, c.Tempo)
+		return epoch, block - min(block, c.Counted.FirstBlock(epoch, c.Tempo))
+	}
+	since := block + uint64(c.Netuid) + 2
+	return since / c.Length(), since % c.Length()
+}
+
+// Length is the number of blocks from an epoch to the next.
+func (c Calendar) Length() uint64 {
+	if c.Counted != nil {
+		return max(uint64(c.Tempo), 1)
+	}
+	return uint64(c.Tempo) + 1
+}
+
+// Calendar returns the calendar of a subnet with these rules.
+func (v View) Calendar() Calendar {
+	return Calendar{Netuid: v.Metagraph.Netuid, Tempo: v.Hyperparameters.Tempo, Counted: v.Hyperparameters.Schedule}
 }
 
 // RequestSync has the metagraph read as soon as possible. It returns at once.

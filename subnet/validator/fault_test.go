@@ -89,11 +89,13 @@ func TestWeightsThatArrivedInSpiteOfAnError(t *testing.T) {
 // Weights are set once per epoch, not more often.
 func TestWeightsOncePerEpoch(t *testing.T) {
 	s := newSubnet(t)
+	calendar := neuron.Calendar{Netuid: subnettest.Netuid, Tempo: 10}
 	var epochs []uint64
 	chain := &faultyChain{Client: s.client, set: func(_ int64, send func() (subtensor.Receipt, error)) (subtensor.Receipt, error) {
 		r, err := send()
 		if err == nil {
-			epochs = append(epochs, neuron.Epoch(r.BlockNumber, subnettest.Netuid, 10))
+			epoch, _ := calendar.At(r.BlockNumber)
+			epochs = append(epochs, epoch)
 		}
 		return r, err
 	}}

@@ -86,7 +86,7 @@ func TestAnswers(t *testing.T) {
 
 func TestSchedule(t *testing.T) {
 	// netuid 1, tempo 10: consensus runs in blocks 8, 19, 30, 41.
-	s := schedule{netuid: 1, tempo: 10, rateLimit: 3}
+	s := schedule{Calendar: neuron.Calendar{Netuid: 1, Tempo: 10}, rateLimit: 3}
 	for _, c := range []struct {
 		block, last uint64
 		ever, want  bool
@@ -106,7 +106,7 @@ func TestSchedule(t *testing.T) {
 			t.Errorf("due(%d, %d, %v) = %v", c.block, c.last, c.ever, got)
 		}
 	}
-	fixed := schedule{netuid: 1, tempo: 360, epochLength: 50, rateLimit: 100}
+	fixed := schedule{Calendar: neuron.Calendar{Netuid: 1, Tempo: 360}, epochLength: 50, rateLimit: 100}
 	for block, want := range map[uint64]bool{149: false, 199: false, 200: true, 300: true} {
 		if got := fixed.due(block, 100, true); got != want {
 			t.Errorf("every 50 blocks, rate limit 100: due(%d) = %v", block, got)
@@ -119,15 +119,22 @@ func TestSchedule(t *testing.T) {
 // with one setting.
 func TestScheduleOncePerEpoch(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := schedule{
-			netuid: rapid.Uint16Range(0, 1000).Draw(t, "netuid"),
-			tempo:  rapid.Uint16Range(1, 400).Draw(t, "tempo"),
-		}
-		s.rateLimit = rapid.Uint64Range(0, uint64(s.tempo)/2).Draw(t, "rate limit")
+		s := schedule{Calendar: neuron.Calendar{
+			Netuid: rapid.Uint16Range(0, 1000).Draw(t, "netuid"),
+			Tempo:  rapid.Uint16Range(1, 400).Draw(t, "tempo"),
+		}}
+		s.rateLimit = rapid.Uint64Range(0, uint64(s.Tempo)/2).Draw(t, "rate limit")
 		start := rapid.Uint64Range(0, 10_000).Draw(t, "start")
+		if rapid.Bool().Draw(t, "counted") {
+			s.Counted = &subtensor.EpochSchedule{
+				Index:     rapid.Uint64Range(0, 1000).Draw(t, "index"),
+				LastBlock: start - min(start, rapid.Uint64Range(0, uint64(s.Tempo)-1).Draw(t, "since")),
+			}
+		}
 		outage := start + rapid.Uint64Range(1, 4000).Draw(t, "outage")
 		outageEnd := outage + rapid.Uint64Range(0, 2000).Draw(t, "outage length")
-		end := outageEnd + 5*uint64(s.tempo) + 5
+		length := s.Length()
+		end := outageEnd + 5*uint64(s.Tempo) + 5
 
 		sets := map[uint64]int{}
 		last, ever := start, true
@@ -138,14 +145,19 @@ func TestScheduleOncePerEpoch(t *testing.T) {
 			if block-last < s.rateLimit {
 				t.Fatalf("set at %d, %d blocks after the last", block, block-last)
 			}
-			sets[neuron.Epoch(block, s.netuid, s.tempo)]++
+			epoch, _ := s.At(block)
+			sets[epoch]++
 			last = block
 		}
-		first, final := neuron.Epoch(start, s.netuid, s.tempo), neuron.Epoch(end, s.netuid, s.tempo)
-		for epoch := first + 1; epoch < final; epoch++ {
+		_, into := s.At(start)
+		epoch, _ := s.At(start)
+		for from := start - into + length; from+length <= end; from += length {
 			// The whole epoch lies outside the outage.
-			from := epoch*(uint64(s.tempo)+1) - uint64(s.netuid) - 2
-			to := from + uint64(s.tempo)
+			epoch++
+			if at, into := s.At(from); at != epoch || into != 0 {
+				t.Fatalf("block %d is %d blocks into epoch %d, want the first of %d", from, into, at, epoch)
+			}
+			to := from + length - 1
 			if n := sets[epoch]; n > 1 || n == 0 && (to < outage || from >= outageEnd+1) {
 				t.Fatalf("%d settings in epoch %d", n, epoch)
 			}

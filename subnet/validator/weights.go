@@ -65,7 +65,7 @@ type attempt struct {
 
 // schedule decides when weights are set.
 type schedule struct {
-	netuid, tempo uint16
+	neuron.Calendar
 	// epochLength in blocks, 0 for the chain's epochs.
 	epochLength uint64
 	rateLimit   uint64
@@ -84,11 +84,13 @@ func (s schedule) due(block, last uint64, ever bool) bool {
 	if s.epochLength > 0 {
 		return block-last >= s.epochLength
 	}
-	missed := neuron.Epoch(block, s.netuid, s.tempo) - neuron.Epoch(last, s.netuid, s.tempo)
+	now, into := s.At(block)
+	then, _ := s.At(last)
+	missed := now - then
 	if ever && missed == 0 {
 		return false
 	}
-	return missed >= 2 || neuron.EpochBlock(block, s.netuid, s.tempo) >= (uint64(s.tempo)+1)/2
+	return missed >= 2 || into >= s.Length()/2
 }
 
 // weightsStep waits until weights are due, sets them and confirms them.
@@ -196,7 +198,7 @@ func (v *Validator) weightsDue() (view neuron.View, self subtensor.Neuron, uids,
 		return view, self, nil, nil, "no validator permit yet; it comes with an epoch when the stake is among the largest"
 	}
 	ever := v.weightsSet() > 0
-	s := schedule{netuid: v.cfg.Netuid, tempo: h.Tempo, epochLength: v.cfg.EpochLength, rateLimit: h.WeightsRateLimit}
+	s := schedule{Calendar: view.Calendar(), epochLength: v.cfg.EpochLength, rateLimit: h.WeightsRateLimit}
 	last, failed := v.weights.blocks()
 	block := v.neuron.Block()
 	// After a failure the next attempt waits for a new block, beside the loop's
