@@ -22,6 +22,10 @@ if [[ $# -eq 0 ]]; then
 fi
 
 go build -o dist/bitmind-dev ./cmd/bitmind || exit 1
+
+# A part runs in a process group of its own, which an interruption must reach.
+running=''
+trap 'kill "$running" 2>/dev/null; wait "$running"; exit 130' INT TERM
 summary=() failed=0
 for part in "${parts[@]}"; do
   if [[ ! -f "interop/$part.sh" ]]; then
@@ -30,7 +34,9 @@ for part in "${parts[@]}"; do
   fi
   printf '\n== interop: %s\n' "$part"
   start=$SECONDS
-  timeout --kill-after=10 "${LIMIT:-600}" bash "interop/$part.sh"
+  timeout --kill-after=10 "${LIMIT:-600}" bash "interop/$part.sh" &
+  running=$!
+  wait "$running"
   case $? in
   0) result=ok ;;
   3) result=SKIPPED; printf '\n*** %s SKIPPED: its packages cannot be installed here ***\n\n' "$part" ;;

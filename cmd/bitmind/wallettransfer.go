@@ -35,14 +35,9 @@ Exit status: 0 sent, 1 failed, 2 wrong usage.`,
 		Args: positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return opts.run(cmd, args[0]) },
 	}
-	f := cmd.Flags()
-	f.StringVar(&opts.network.network, "subtensor.network", "finney", "the chain: local, test, finney or a ws:// or wss:// URL")
-	opts.payer.wallet.addTo(cmd)
-	f.StringVar(&opts.payer.uri, "wallet.uri", "", "a development key that pays in place of the wallet's coldkey, such as //Alice; for development chains only")
-	f.StringVar(&opts.to, "to", "", "SS58 address of the receiver, or a development key such as //Bob (default, with --wallet.uri: the named wallet's coldkey)")
-	f.BoolVar(&opts.payer.dryRun, "dry-run", false, "print the decoded call and send nothing")
-	f.BoolVar(&opts.payer.yes, "yes", false, "do not ask before paying")
-	f.BoolVar(&opts.payer.json, "json", false, "print one JSON document")
+	opts.network.addNetworkTo(cmd)
+	opts.payer.addPayerTo(cmd)
+	cmd.Flags().StringVar(&opts.to, "to", "", "SS58 address of the receiver, or a development key such as //Bob (default, with --wallet.uri: the named wallet's coldkey)")
 	return cmd
 }
 
