@@ -153,7 +153,7 @@ func validateAPI(e *env, c *Chain, input []byte) ([]byte, error) {
 	var w scale.Encoder
 	if invalid, ok := err.(*invalidity); ok {
 		w.Uint8(1)
-		id, known := e.rt.meta.TypeByPath("TransactionValidityError")
+		id, known := e.rt.types["TransactionValidityError"]
 		if !known {
 			return nil, invalid
 		}
@@ -244,7 +244,7 @@ func (rt *runtime) versionJSON() map[string]any {
 // pick arranges named values as the struct that the metadata declares at a
 // path; what has no value here is the field type's zero.
 func (rt *runtime) pick(path string, values map[string]any) (substrate.Record, error) {
-	id, ok := rt.meta.TypeByPath(path)
+	id, ok := rt.types[path]
 	if !ok {
 		return nil, fmt.Errorf("this runtime has no type %s", path)
 	}

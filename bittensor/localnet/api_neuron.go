@@ -17,7 +17,7 @@ func neuronAPIs() map[string]apiFunc {
 			}
 			v := e.vectors(netuid)
 			for uid := range v.n {
-				rec, err := e.rt.pick(path, e.neuron(v, uid))
+				rec, err := e.rt.pick(path, e.neuron(v, uid, path == full))
 				if err != nil {
 					return nil, err
 				}
@@ -33,7 +33,7 @@ func neuronAPIs() map[string]apiFunc {
 			if !e.subnetExists(netuid) || uid >= v.n {
 				return nil, nil
 			}
-			return e.rt.pick(path, e.neuron(v, uid))
+			return e.rt.pick(path, e.neuron(v, uid, path == full))
 		}
 	}
 	return map[string]apiFunc{
@@ -66,12 +66,13 @@ func (s *storage) vectors(netuid uint16) vectors {
 	}
 }
 
-// neuron lists everything known of one uid by the names of the runtime API.
-func (e *env) neuron(v vectors, uid uint16) map[string]any {
+// neuron lists what is known of one uid by the names of the runtime API; its rows of
+// weights and bonds only where they are asked for.
+func (e *env) neuron(v vectors, uid uint16, rows bool) map[string]any {
 	id, i := le16(v.netuid), int(uid)
 	hotkey := e.hotkeyOf(v.netuid, uid)
 	coldkey := e.account("Owner", hotkey[:])
-	return map[string]any{
+	values := map[string]any{
 		"hotkey": hotkey, "coldkey": coldkey, "uid": uid, "netuid": v.netuid, "active": v.active[i],
 		"axon_info":       e.info("pallet_subtensor::pallet::AxonInfo", e.raw("Axons", id, hotkey[:])),
 		"prometheus_info": e.info("pallet_subtensor::pallet::PrometheusInfo", e.raw("Prometheus", id, hotkey[:])),
@@ -79,8 +80,12 @@ func (e *env) neuron(v vectors, uid uint16) map[string]any {
 		"rank":            v.rank[i], "emission": v.emission[i], "incentive": v.incentive[i], "consensus": v.consensus[i],
 		"trust": v.trust[i], "validator_trust": v.validatorTrust[i], "dividends": v.dividends[i],
 		"last_update": v.lastUpdate[i], "validator_permit": v.permit[i], "pruning_score": v.pruning[i],
-		"weights": pairValues(e.pairs("Weights", id, le16(uid))), "bonds": pairValues(e.pairs("Bonds", id, le16(uid))),
 	}
+	if rows {
+		values["weights"] = pairValues(e.pairs("Weights", id, le16(uid)))
+		values["bonds"] = pairValues(e.pairs("Bonds", id, le16(uid)))
+	}
+	return values
 }
 
 // pairValues is a row of weights or bonds without its zeros.
@@ -96,7 +101,7 @@ func pairValues(row []yuma.Pair) []any {
 
 // info decodes a stored struct; one that is absent reads as zeros.
 func (e *env) info(path string, raw []byte) any {
-	id, ok := e.rt.meta.TypeByPath(path)
+	id, ok := e.rt.types[path]
 	if !ok {
 		return nil
 	}

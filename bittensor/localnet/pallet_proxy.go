@@ -134,7 +134,7 @@ func (rt *runtime) proxyKind(v any) (kind uint8, name string, ok bool) {
 	if !ok {
 		return 0, "", false
 	}
-	id, ok := rt.meta.TypeByPath("subtensor_runtime_common::ProxyType")
+	id, ok := rt.types["subtensor_runtime_common::ProxyType"]
 	if !ok {
 		return 0, "", false
 	}
@@ -152,7 +152,7 @@ func (rt *runtime) proxyKind(v any) (kind uint8, name string, ok bool) {
 
 // kindName is the name of a proxy type.
 func (rt *runtime) kindName(kind uint8) substrate.Variant {
-	if id, ok := rt.meta.TypeByPath("subtensor_runtime_common::ProxyType"); ok {
+	if id, ok := rt.types["subtensor_runtime_common::ProxyType"]; ok {
 		if t, err := rt.meta.Type(id); err == nil {
 			for _, v := range t.Variants {
 				if v.Index == kind {

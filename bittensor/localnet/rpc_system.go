@@ -36,7 +36,7 @@ func (e *env) applyResult(err error) ([]byte, error) {
 	var invalid *invalidity
 	switch {
 	case errors.As(err, &invalid):
-		id, known := e.rt.meta.TypeByPath("TransactionValidityError")
+		id, known := e.rt.types["TransactionValidityError"]
 		if !known {
 			return nil, invalid
 		}
@@ -51,7 +51,7 @@ func (e *env) applyResult(err error) ([]byte, error) {
 			return nil, err
 		}
 		if ev, ok := event.(substrate.Event); ok && ev.Pallet == "System" && ev.Name == "ExtrinsicFailed" {
-			id, known := e.rt.meta.TypeByPath("sp_runtime::DispatchError")
+			id, known := e.rt.types["sp_runtime::DispatchError"]
 			if !known {
 				return nil, errors.New("this runtime has no type DispatchError")
 			}

@@ -2,6 +2,7 @@ package localnet
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/maxmos001/bitmind-subnet/bittensor/scale"
 	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
@@ -16,6 +17,7 @@ type runtime struct {
 	metadataV14   []byte
 	metadataV15   []byte
 	metadataV16   []byte
+	types         map[string]substrate.TypeID // by path and by the path's last segment
 	items         items
 	perSubnet     map[string]bool     // items whose first key is a subnet's number
 	errors        map[string][2]uint8 // "Pallet.Error" -> pallet index, error index
@@ -89,6 +91,17 @@ func newRuntime(spec uint32, allowLoopback bool) (*runtime, error) {
 	}
 	if rt.metadataV16, err = rt.meta.Encode(16); err != nil {
 		return nil, fmt.Errorf("runtime %d: %w", spec, err)
+	}
+	rt.types = map[string]substrate.TypeID{}
+	for i, t := range rt.meta.Types {
+		if len(t.Path) == 0 {
+			continue
+		}
+		for _, path := range []string{strings.Join(t.Path, "::"), t.Path[len(t.Path)-1]} {
+			if _, known := rt.types[path]; !known {
+				rt.types[path] = substrate.TypeID(i)
+			}
+		}
 	}
 	rt.items = newItems(rt.meta)
 	rt.perSubnet = subnetKeyed(rt.meta)
