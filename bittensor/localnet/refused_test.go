@@ -1,6 +1,10 @@
 package localnet
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/maxmos001/bitmind-subnet/bittensor/substrate"
+)
 
 // refusedCalls lists the calls that the profiles declare and this chain does not
 // do, with the reason. They fail with System.CallFiltered, as calls do that a
@@ -17,9 +21,6 @@ var refusedCalls = func() map[string]string {
 		},
 		"a pool has no other liquidity than its own, at a fixed fee": {
 			"Swap.set_fee_rate", "Swap.add_liquidity", "Swap.remove_liquidity", "Swap.modify_position", "Swap.toggle_user_liquidity", "Swap.disable_lp",
-		},
-		"stake is not passed on to child hotkeys": {
-			"SubtensorModule.set_children", "SubtensorModule.set_childkey_take",
 		},
 		"root stake earns nothing that could be claimed": {
 			"SubtensorModule.claim_root", "SubtensorModule.set_root_claim_type", "SubtensorModule.sudo_set_num_root_claims",
@@ -73,6 +74,6 @@ func TestRefusedCalls(t *testing.T) {
 		}
 	}
 	x := newTable(t, 381)
-	x.by("//Bob", "System.CallFiltered", "SubtensorModule", "set_children", entry("hotkey", x.id("//v")), entry("netuid", 1), entry("children", []any{}))
+	x.by("//Bob", "System.CallFiltered", "SubtensorModule", "set_root_claim_type", entry("new_root_claim_type", substrate.Variant{Name: "Swap"}))
 	x.by("//Bob", "SubtensorModule.FaucetDisabled", "SubtensorModule", "faucet", entry("block_number", 1), entry("nonce", 0), entry("work", []byte{}))
 }

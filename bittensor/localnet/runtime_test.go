@@ -340,7 +340,7 @@ func TestLoopbackAxons(t *testing.T) {
 
 func TestUndeclaredCallsAreFiltered(t *testing.T) {
 	c := testChain(t, Config{})
-	if got := do(t, c, "//Alice", "SubtensorModule", "set_childkey_take", entry("hotkey", key(t, "//Alice").AccountID()), entry("netuid", 1), entry("take", 1)); got != "CallFiltered" {
+	if got := do(t, c, "//Alice", "SubtensorModule", "associate_evm_key", entry("netuid", 1), entry("evm_key", make([]byte, 20)), entry("block_number", 1), entry("signature", make([]byte, 65))); got != "CallFiltered" {
 		t.Errorf("error %q", got)
 	}
 	tempo := substrate.Call{Pallet: "AdminUtils", Name: "sudo_set_tempo", Args: substrate.Record{entry("netuid", 1), entry("tempo", 7)}}

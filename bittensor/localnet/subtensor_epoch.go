@@ -45,6 +45,7 @@ func (e *env) blockStep() error {
 		if err := e.epoch(netuid); err != nil {
 			return fmt.Errorf("epoch of subnet %d at block %d: %w", netuid, e.block, err)
 		}
+		e.applyChildren(netuid)
 	}
 	return nil
 }
@@ -144,8 +145,8 @@ func (s *storage) yumaInput(netuid uint16, block uint64) yuma.Input {
 	for uid := range uint16(n) {
 		hotkey := s.hotkeyOf(netuid, uid)
 		in.BlockAtRegistration = append(in.BlockAtRegistration, s.u64("BlockAtRegistration", id, le16(uid)))
-		in.AlphaStake = append(in.AlphaStake, s.hotkeyAlpha(hotkey, netuid))
-		in.TaoStake = append(in.TaoStake, s.hotkeyAlpha(hotkey, 0))
+		in.AlphaStake = append(in.AlphaStake, s.lent(hotkey, netuid, netuid))
+		in.TaoStake = append(in.TaoStake, s.lent(hotkey, netuid, 0))
 		in.Weights = append(in.Weights, s.pairs("Weights", id, le16(uid)))
 		in.Bonds = append(in.Bonds, s.pairs("Bonds", id, le16(uid)))
 	}
@@ -198,30 +199,36 @@ func (e *env) epoch(netuid uint16) error {
 }
 
 // payEpoch adds the emission to stakes: the owner's cut, incentives to the
-// miners' coldkeys, dividends to all who stake on a validator less its take.
+// miners' coldkeys, dividends to all who stake on a validator, or on a parent
+// of it, less its take.
 func (e *env) payEpoch(netuid uint16, in yuma.Input, out yuma.Output, pending, ownerCut uint64) {
 	id := le16(netuid)
+	hotkeys := make([]ss58.AccountID, len(in.LastUpdate))
+	for uid := range hotkeys {
+		hotkeys[uid] = e.hotkeyOf(netuid, uint16(uid))
+	}
+	hotkeys, dividends := e.earners(netuid, hotkeys, out.ValidatorEmission)
+	n := len(hotkeys)
+	take, alpha, root := make([]uint16, n), make([]uint64, n), make([]uint64, n)
+	for i, hotkey := range hotkeys {
+		take[i] = e.u16("Delegates", hotkey[:])
+		alpha[i], root[i] = e.hotkeyAlpha(hotkey, netuid), e.hotkeyAlpha(hotkey, 0)
+	}
+	paid := yuma.PayOut(yuma.PayoutInput{
+		PendingAlpha: pending, OwnerUID: in.OwnerUID, AlphaStake: alpha, TaoStake: root,
+		StoredTaoShare: in.TaoWeight, Take: take,
+		ServerEmission: sized(out.ServerEmission, n), ValidatorEmission: dividends,
+	})
 	if hotkey := e.account("SubnetOwnerHotkey", id); hotkey != (ss58.AccountID{}) {
 		e.addAlpha(hotkey, e.account("SubnetOwner", id), netuid, ownerCut)
 	}
-	take := make([]uint16, len(in.LastUpdate))
-	hotkeys := make([]ss58.AccountID, len(take))
-	for uid := range take {
-		hotkeys[uid] = e.hotkeyOf(netuid, uint16(uid))
-		take[uid] = e.u16("Delegates", hotkeys[uid][:])
-	}
-	paid := yuma.PayOut(yuma.PayoutInput{
-		PendingAlpha: pending, OwnerUID: in.OwnerUID, AlphaStake: in.AlphaStake, TaoStake: in.TaoStake,
-		StoredTaoShare: in.TaoWeight, Take: take,
-		ServerEmission: out.ServerEmission, ValidatorEmission: out.ValidatorEmission,
-	})
 	for _, key := range e.prefixKeys("AlphaDividendsPerSubnet", id) {
 		e.w.set(key, nil)
 	}
-	for uid, hotkey := range hotkeys {
+	for i, hotkey := range hotkeys {
 		coldkey := e.account("Owner", hotkey[:])
-		e.addAlpha(hotkey, coldkey, netuid, paid.Incentive[uid]+paid.AlphaTake[uid])
-		if rest := paid.AlphaRest[uid]; rest > 0 {
+		e.addAlpha(hotkey, coldkey, netuid, paid.Incentive[i]+paid.AlphaTake[i])
+		if rest := paid.AlphaRest[i]; rest > 0 {
 			e.addU64("TotalHotkeyAlpha", rest, hotkey[:], id)
 			e.setU64("AlphaDividendsPerSubnet", rest, id, hotkey[:])
 		}
@@ -229,4 +236,29 @@ func (e *env) payEpoch(netuid uint16, in yuma.Input, out yuma.Output, pending, o
 			e.setU64("TotalHotkeyAlphaLastEpoch", all, hotkey[:], id)
 		}
 	}
+}
+
+// earners splits the dividends of validators among themselves and their
+// parents. Parents that have no neuron on the subnet follow the neurons.
+func (e *env) earners(netuid uint16, hotkeys []ss58.AccountID, dividends []uint64) ([]ss58.AccountID, []uint64) {
+	if len(e.prefixKeys("ParentKeys")) == 0 {
+		return hotkeys, dividends
+	}
+	at := map[ss58.AccountID]int{}
+	for i, hotkey := range hotkeys {
+		at[hotkey] = i
+	}
+	sums := make([]uint64, len(hotkeys))
+	for uid, hotkey := range hotkeys[:len(dividends)] {
+		for _, part := range e.shareDividend(hotkey, netuid, dividends[uid]) {
+			i, known := at[part.hotkey]
+			if !known {
+				i = len(hotkeys)
+				at[part.hotkey] = i
+				hotkeys, sums = append(hotkeys, part.hotkey), append(sums, 0)
+			}
+			sums[i] = satAdd(sums[i], part.amount)
+		}
+	}
+	return hotkeys, sums
 }

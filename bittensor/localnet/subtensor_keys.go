@@ -137,6 +137,9 @@ func (e *env) swapHotkey(from origin, a args) error {
 	e.subU64("TotalIssuance", cost)
 	e.createHotkey(coldkey, next)
 	for _, netuid := range netuids {
+		if err := e.moveChildren(netuid, old, next); err != nil {
+			return err
+		}
 		e.swapHotkeyOn(netuid, old, next)
 	}
 	e.setLastTx(coldkey, e.block)

@@ -309,6 +309,14 @@ func (e *env) clearSubnet(netuid uint16) {
 	for m := uint8(1); m < max(e.u8("MechanismCountCurrent", id), 1); m++ {
 		indices = append(indices, le16(storageIndex(netuid, m)))
 	}
+	// These begin with the hotkey.
+	for _, name := range []string{"ChildKeys", "ParentKeys"} {
+		for _, key := range e.prefixKeys(name) {
+			if key[len(key)-2:] == string(id) {
+				e.w.set(key, nil)
+			}
+		}
+	}
 	identity := e.has("SubnetIdentitiesV3", id)
 	for _, name := range sortedKeys(e.items) {
 		it := e.items[name]
