@@ -89,7 +89,7 @@
 //     schedule_grandpa_change, sudo_set_evm_chain_id and
 //     sudo_trim_to_max_allowed_uids; all of Swap; of SubtensorModule register
 //     (by work), associate_evm_key, the calls
-//     of root claims, auto-staking, announced coldkey swaps, leases, voting
+//     of root claims, announced coldkey swaps, leases, voting
 //     power and, at spec 293, the senate and schedules. A test keeps the list
 //     (refused_test.go) complete.
 package localnet

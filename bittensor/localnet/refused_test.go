@@ -24,7 +24,7 @@ var refusedCalls = func() map[string]string {
 		},
 		"root stake earns nothing that could be claimed": {
 			"SubtensorModule.claim_root", "SubtensorModule.set_root_claim_type", "SubtensorModule.sudo_set_num_root_claims",
-			"SubtensorModule.sudo_set_root_claim_threshold", "SubtensorModule.set_coldkey_auto_stake_hotkey",
+			"SubtensorModule.sudo_set_root_claim_threshold",
 		},
 		"coldkeys are swapped by root alone": {
 			"SubtensorModule.schedule_swap_coldkey", "SubtensorModule.announce_coldkey_swap", "SubtensorModule.swap_coldkey_announced",

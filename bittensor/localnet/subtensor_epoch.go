@@ -227,7 +227,8 @@ func (e *env) payEpoch(netuid uint16, in yuma.Input, out yuma.Output, pending, o
 	}
 	for i, hotkey := range hotkeys {
 		coldkey := e.account("Owner", hotkey[:])
-		e.addAlpha(hotkey, coldkey, netuid, paid.Incentive[i]+paid.AlphaTake[i])
+		e.payIncentive(hotkey, coldkey, netuid, paid.Incentive[i])
+		e.addAlpha(hotkey, coldkey, netuid, paid.AlphaTake[i])
 		if rest := paid.AlphaRest[i]; rest > 0 {
 			e.addU64("TotalHotkeyAlpha", rest, hotkey[:], id)
 			e.setU64("AlphaDividendsPerSubnet", rest, id, hotkey[:])

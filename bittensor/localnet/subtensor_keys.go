@@ -141,6 +141,7 @@ func (e *env) swapHotkey(from origin, a args) error {
 			return err
 		}
 		e.swapHotkeyOn(netuid, old, next)
+		e.moveAutoStakes(netuid, old, next)
 	}
 	e.setLastTx(coldkey, e.block)
 	if single {
@@ -287,6 +288,7 @@ func (e *env) swapColdkey(old, next ss58.AccountID, cost uint64) error {
 		e.appendAccount("OwnedHotkeys", hotkey, next[:])
 	}
 	e.remove("OwnedHotkeys", old[:])
+	e.moveAutoStakeOwner(old, next)
 	if rest := e.balance(old); rest > 0 {
 		if err := e.withdraw(old, rest); err != nil {
 			return err

@@ -310,7 +310,7 @@ func (e *env) clearSubnet(netuid uint16) {
 		indices = append(indices, le16(storageIndex(netuid, m)))
 	}
 	// These begin with the hotkey.
-	for _, name := range []string{"ChildKeys", "ParentKeys"} {
+	for _, name := range []string{"ChildKeys", "ParentKeys", "AutoStakeDestination", "AutoStakeDestinationColdkeys"} {
 		for _, key := range e.prefixKeys(name) {
 			if key[len(key)-2:] == string(id) {
 				e.w.set(key, nil)
