@@ -16,10 +16,8 @@ type seenNonces struct {
 }
 
 // accept stores a request; false when it came before, or may have. oldest is the start
-// of the window.
+// of the window. s.mu is held.
 func (s *seenNonces) accept(c Caller, oldest int64, limit int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if _, known := s.set[c]; known || c.Nonce <= s.floor {
 		return false
 	}

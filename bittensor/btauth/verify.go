@@ -25,7 +25,8 @@ const (
 
 // Verifier verifies requests to one hotkey. The zero value of each field but Self means
 // its default. It may be used by many goroutines; all of a server's requests must go
-// through one, since it remembers what was accepted.
+// through one, since it remembers what was accepted. A restart forgets it: for MaxAge
+// after it a request from before can come once more.
 type Verifier struct {
 	Self ss58.AccountID // the hotkey that requests must be signed for
 
@@ -112,9 +113,12 @@ func (v *Verifier) Accept(c *Claim, method, target string, body []byte) error {
 	if !ok {
 		return &Error{ErrBadSignature, "signature does not verify against the claimed hotkey"}
 	}
+	// The window once more, since the body may have taken its time, and by a clock that
+	// is read under the lock: by an earlier one a request could pass that another caller
+	// has had forgotten as too old.
+	v.seen.mu.Lock()
+	defer v.seen.mu.Unlock()
 	now := v.Now().UnixNano()
-	// Once more: the body may have taken its time, and what left the window is
-	// forgotten.
 	if err := v.fresh(c.Nonce, now); err != nil {
 		return err
 	}

@@ -20,6 +20,9 @@ type submission struct {
 	hash   Hash
 	born   uint64 // no earlier block can hold it
 	death  uint64 // nor any from this one on
+	// refused means that the node would not have the bytes when they were first sent, so
+	// that no node has them.
+	refused bool
 }
 
 // await waits for the block that holds the extrinsic: by the node's notifications, and
@@ -135,7 +138,10 @@ func (c *Client) search(ctx context.Context, s *submission) (Hash, error) {
 		if found || err != nil {
 			return at, err
 		}
+		// A node that lags behind the one that told the head does not show all of it.
+		shown := next > uint64(head.Number) || next >= s.death
 		switch {
+		case !shown:
 		case uint64(head.Number) >= s.death:
 			return Hash{}, fmt.Errorf("%w: %v, valid from block %d to %d", ErrExpired, s.hash, s.born, s.death-1)
 		case refused != nil:
@@ -188,26 +194,35 @@ func (c *Client) scan(ctx context.Context, s *submission, next *uint64, last uin
 }
 
 // settled finds out whether a block has taken one of several extrinsics that a node
-// refused or let go of.
-func (c *Client) settled(ctx context.Context, earlier []*submission) (*submission, Hash, error) {
-	if len(earlier) == 0 {
-		return nil, Hash{}, nil
-	}
-	head, err := c.Header(ctx, nil)
-	if err != nil {
-		return nil, Hash{}, err
-	}
+// refused or let go of: taken, in the block at. Where none was and one of them may still
+// be, in some node's pool, alive is that one: what comes next must have its nonce, so that
+// the chain takes one of the two at most.
+func (c *Client) settled(ctx context.Context, earlier []*submission) (taken *submission, at Hash, alive *submission, err error) {
 	for _, s := range earlier {
-		if spent, err := c.chainNonce(ctx, s); err != nil || spent <= s.nonce {
-			if err != nil {
-				return nil, Hash{}, err
+		// The nonce before the head: the block that has spent it is then among those
+		// that are looked at.
+		spent, err := c.chainNonce(ctx, s)
+		if err != nil {
+			return nil, Hash{}, nil, err
+		}
+		head, err := c.Header(ctx, nil)
+		if err != nil {
+			return nil, Hash{}, nil, err
+		}
+		if spent <= s.nonce {
+			if !s.refused && uint64(head.Number) < s.death {
+				alive = s
 			}
-			continue // whatever comes next has the same nonce: one of them at most is taken
+			continue
 		}
 		next := s.born
-		if found, at, err := c.scan(ctx, s, &next, uint64(head.Number)); found || err != nil {
-			return s, at, err
+		found, at, err := c.scan(ctx, s, &next, uint64(head.Number))
+		if found || err != nil {
+			return s, at, nil, err
+		}
+		if next <= uint64(head.Number) && next < s.death {
+			return nil, Hash{}, nil, fmt.Errorf("looking for extrinsic %v: the node does not show block %d; try: whether a block holds it, before it is sent again", s.hash, next)
 		}
 	}
-	return nil, Hash{}, nil
+	return nil, Hash{}, alive, nil
 }

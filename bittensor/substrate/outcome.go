@@ -49,6 +49,8 @@ func (c *Client) outcome(ctx context.Context, s *submission, at Hash) (*Inclusio
 		case "Sudo.Sudid", "Sudo.SudoAsDone":
 			// The outer call succeeds whatever the inner one does.
 			failed = errors.Join(failed, rt.failure(r.Event.Fields, "sudo_result"))
+		case "Proxy.ProxyExecuted":
+			failed = errors.Join(failed, rt.failure(r.Event.Fields, "result"))
 		case "Utility.BatchInterrupted":
 			failed = errors.Join(failed, rt.failure(r.Event.Fields, "error"))
 		}

@@ -127,6 +127,60 @@ func TestNoSecondEffect(t *testing.T) {
 	}
 }
 
+// An extrinsic that one pool let go of may still wait in another, and the node counts it:
+// the next attempt has the same nonce all the same, so that only one can be taken.
+func TestDroppedKeepsItsNonce(t *testing.T) {
+	n, client, alice := dialNode(t, nil)
+	var asked atomic.Int64
+	n.Handle("author_submitAndWatchExtrinsic", func(p []json.RawMessage) (any, error) {
+		if asked.Add(1) > 1 {
+			return n.watched(p), nil
+		}
+		return substratetest.NewSubscription(func(id string) { n.Notify("author_extrinsicUpdate", id, "dropped") }), nil
+	})
+	n.Handle("system_accountNextIndex", func([]json.RawMessage) (any, error) { return 4 + asked.Load(), nil })
+	in, err := client.Submit(testContext(t), remark("once"), alice, substrate.SubmitOptions{})
+	if err != nil || asked.Load() != 2 || len(n.seen) != 1 || n.seen[0].Nonce != 4 {
+		t.Errorf("%+v after %d attempts, %+v, %v", in, asked.Load(), n.seen, err)
+	}
+}
+
+// A block takes the dropped extrinsic just after the head was read by which it is looked
+// for: it is found all the same.
+func TestDroppedAndTakenMeanwhile(t *testing.T) {
+	n, client, alice := dialNode(t, nil)
+	var sent atomic.Pointer[json.RawMessage]
+	var asked atomic.Int64
+	n.Handle("author_submitAndWatchExtrinsic", func(p []json.RawMessage) (any, error) {
+		if asked.Add(1) > 1 {
+			return n.watched(p), nil
+		}
+		return substratetest.NewSubscription(func(id string) {
+			n.Notify("author_extrinsicUpdate", id, "dropped")
+			sent.Store(&p[0])
+		}), nil
+	})
+	n.Handle("chain_getHeader", func([]json.RawMessage) (any, error) {
+		n.mu.Lock()
+		head := n.header(len(n.blocks) - 1)
+		n.mu.Unlock()
+		if raw := sent.Swap(nil); raw != nil {
+			n.include(*raw)
+		}
+		return head, nil
+	})
+	in, err := client.Submit(testContext(t), remark("once"), alice, substrate.SubmitOptions{})
+	var refused *substrate.TransactionError
+	for _, x := range n.seen[1:] {
+		if x.Nonce != n.seen[0].Nonce {
+			t.Errorf("sent with nonce %d and again with %d", n.seen[0].Nonce, x.Nonce)
+		}
+	}
+	if err != nil && !errors.As(err, &refused) {
+		t.Errorf("%+v, %v", in, err)
+	}
+}
+
 // Another program uses the same key: its extrinsic takes the nonce, and ours is made anew.
 func TestNonceTakenByAnother(t *testing.T) {
 	n, client, alice := dialNode(t, nil)

@@ -40,18 +40,18 @@ func (m *Metadata) CallLayout(pallet, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	parts := make([]string, len(v.Fields))
+	parts, left := make([]string, len(v.Fields)), maxNamed
 	for i, f := range v.Fields {
-		parts[i] = f.Name + " " + m.plainType(f.Type, 0)
+		parts[i] = f.Name + " " + m.plainType(f.Type, 0, &left)
 	}
 	return strings.Join(parts, ", "), nil
 }
 
 // plainType names a type by what it encodes as: structs and tuples of one field are that
 // field.
-func (m *Metadata) plainType(id TypeID, depth int) string {
+func (m *Metadata) plainType(id TypeID, depth int, left *int) string {
 	t, err := m.Type(id)
-	if err != nil || depth > 16 {
+	if *left--; err != nil || depth > 16 || *left < 0 {
 		return "_"
 	}
 	elems := t.Elems
@@ -60,22 +60,22 @@ func (m *Metadata) plainType(id TypeID, depth int) string {
 	}
 	switch t.Kind {
 	case KindSequence:
-		return "Vec<" + m.plainType(t.Elem, depth+1) + ">"
+		return "Vec<" + m.plainType(t.Elem, depth+1, left) + ">"
 	case KindArray:
-		return fmt.Sprintf("[%s;%d]", m.plainType(t.Elem, depth+1), t.Len)
+		return fmt.Sprintf("[%s;%d]", m.plainType(t.Elem, depth+1, left), t.Len)
 	case KindCompact:
-		return "Compact<" + m.plainType(t.Elem, depth+1) + ">"
+		return "Compact<" + m.plainType(t.Elem, depth+1, left) + ">"
 	case KindTuple, KindComposite:
 		if len(elems) == 1 {
-			return m.plainType(elems[0], depth+1)
+			return m.plainType(elems[0], depth+1, left)
 		}
 		parts := make([]string, len(elems))
 		for i, e := range elems {
-			parts[i] = m.plainType(e, depth+1)
+			parts[i] = m.plainType(e, depth+1, left)
 		}
 		return "(" + strings.Join(parts, ",") + ")"
 	}
-	return m.TypeName(id)
+	return m.typeName(id, 0, left)
 }
 
 // understand encodes a call and reads it back: the bytes must decode, as a whole, to the

@@ -47,8 +47,9 @@ type Inclusion struct {
 // Refusals that pass (Temporary: the nonce was used by another, the pool was full or
 // banned the bytes, the runtime was upgraded in between) are tried again after a pause
 // that doubles from Options.RetryPause, signed anew with a nonce and an era read again,
-// up to Attempts times. Before that the blocks are searched for what was sent earlier, so
-// that no call takes effect twice. A lost connection or a missing answer is no refusal:
+// up to Attempts times. Before that the blocks are searched for what was sent earlier, and
+// while that may still be in some node's pool what follows has its nonce, so that no call
+// takes effect twice. A lost connection or a missing answer is no refusal:
 // the same bytes are then looked for and sent again, which the chain takes only once.
 func (c *Client) Submit(ctx context.Context, call Call, signer Signer, opts SubmitOptions) (*Inclusion, error) {
 	attempts := opts.Attempts
@@ -85,14 +86,18 @@ func (c *Client) Submit(ctx context.Context, call Call, signer Signer, opts Subm
 
 // attempt makes one extrinsic and sees it into a block, unless an earlier one got there.
 func (c *Client) attempt(ctx context.Context, call Call, signer Signer, opts SubmitOptions, earlier []*submission) (*submission, Hash, error) {
-	if s, at, err := c.settled(ctx, earlier); s != nil || err != nil {
-		return s, at, err
+	taken, at, alive, err := c.settled(ctx, earlier)
+	if taken != nil || err != nil {
+		return taken, at, err
+	}
+	if alive != nil {
+		opts.Nonce = &alive.nonce
 	}
 	s, watch, err := c.send(ctx, call, signer, opts)
 	if err != nil {
 		return s, Hash{}, err
 	}
-	at, err := c.await(ctx, s, watch)
+	at, err = c.await(ctx, s, watch)
 	return s, at, err
 }
 
@@ -116,6 +121,7 @@ func (c *Client) send(ctx context.Context, call Call, signer Signer, opts Submit
 	}
 	s := &submission{rt: p.rt, signer: p.Signer, nonce: p.Nonce, bytes: raw, hash: ExtrinsicHash(raw), born: p.Born, death: p.Death}
 	watch, err := c.watch(ctx, s)
+	s.refused = errors.As(err, new(*RPCError))
 	return s, watch, err
 }
 

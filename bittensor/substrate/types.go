@@ -192,20 +192,27 @@ func Hex(b []byte) string { return "0x" + hex.EncodeToString(b) }
 
 // TypeName writes a type as Rust would, such as "Vec<(AccountId32,Compact<u16>)>".
 // Generic parameters are written for Option, Result and the collections only.
-func (m *Metadata) TypeName(id TypeID) string { return m.typeName(id, 0) }
+func (m *Metadata) TypeName(id TypeID) string {
+	left := maxNamed
+	return m.typeName(id, 0, &left)
+}
 
-func (m *Metadata) typeName(id TypeID, depth int) string {
+// maxNamed is how many types a name may mention. Types that contain each other, as a
+// hostile node could send them, would otherwise make names without end.
+const maxNamed = 4096
+
+func (m *Metadata) typeName(id TypeID, depth int, left *int) string {
 	t, err := m.Type(id)
-	if err != nil || depth > 8 {
+	if *left--; err != nil || depth > 8 || *left < 0 {
 		return "_"
 	}
 	switch t.Kind {
 	case KindSequence:
-		return "Vec<" + m.typeName(t.Elem, depth+1) + ">"
+		return "Vec<" + m.typeName(t.Elem, depth+1, left) + ">"
 	case KindArray:
-		return fmt.Sprintf("[%s;%d]", m.typeName(t.Elem, depth+1), t.Len)
+		return fmt.Sprintf("[%s;%d]", m.typeName(t.Elem, depth+1, left), t.Len)
 	case KindCompact:
-		return "Compact<" + m.typeName(t.Elem, depth+1) + ">"
+		return "Compact<" + m.typeName(t.Elem, depth+1, left) + ">"
 	case KindPrimitive:
 		return t.Primitive.String()
 	case KindBitSequence:
@@ -213,7 +220,7 @@ func (m *Metadata) typeName(id TypeID, depth int) string {
 	case KindTuple:
 		names := make([]string, len(t.Elems))
 		for i, e := range t.Elems {
-			names[i] = m.typeName(e, depth+1)
+			names[i] = m.typeName(e, depth+1, left)
 		}
 		return "(" + strings.Join(names, ",") + ")"
 	}
@@ -224,7 +231,7 @@ func (m *Metadata) typeName(id TypeID, depth int) string {
 			if p.Type == nil {
 				names = append(names, "_")
 			} else {
-				names = append(names, m.typeName(*p.Type, depth+1))
+				names = append(names, m.typeName(*p.Type, depth+1, left))
 			}
 		}
 		return name + "<" + strings.Join(names, ",") + ">"
