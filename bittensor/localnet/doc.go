@@ -88,8 +88,10 @@
 //     runtime's code (System.set_code and the like); AdminUtils.swap_authorities,
 //     schedule_grandpa_change, sudo_set_evm_chain_id and
 //     sudo_trim_to_max_allowed_uids; all of Swap; of SubtensorModule register
-//     (by work), associate_evm_key, the calls
-//     of root claims, announced coldkey swaps, leases, voting
-//     power and, at spec 293, the senate and schedules. A test keeps the list
-//     (refused_test.go) complete.
+//     (by work), associate_evm_key, the calls of root claims, leases, voting
+//     power and, at spec 293, of scheduled coldkey swaps, the senate and
+//     schedules. A test keeps the list (refused_test.go) complete.
+//   - A miner whose coldkey owns the subnet earns like any other, unless it is
+//     the owner's own hotkey: on a development chain one coldkey often pays
+//     for all. The real chain burns what such miners earn.
 package localnet

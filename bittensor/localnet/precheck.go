@@ -29,6 +29,9 @@ func (e *env) precheck(t *transaction) (vote, error) {
 	if e.rt.spec == 293 {
 		v.priority = ^uint64(0)
 	}
+	if err := e.precheckColdkeySwap(t.Signer, t.Call); err != nil {
+		return v, err
+	}
 	if t.Call.Pallet != "SubtensorModule" {
 		return v, nil
 	}

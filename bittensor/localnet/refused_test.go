@@ -26,9 +26,8 @@ var refusedCalls = func() map[string]string {
 			"SubtensorModule.claim_root", "SubtensorModule.set_root_claim_type", "SubtensorModule.sudo_set_num_root_claims",
 			"SubtensorModule.sudo_set_root_claim_threshold",
 		},
-		"coldkeys are swapped by root alone": {
-			"SubtensorModule.schedule_swap_coldkey", "SubtensorModule.announce_coldkey_swap", "SubtensorModule.swap_coldkey_announced",
-			"SubtensorModule.dispute_coldkey_swap", "SubtensorModule.reset_coldkey_swap",
+		"coldkeys of this age are swapped by root alone": {
+			"SubtensorModule.schedule_swap_coldkey",
 		},
 		"registering takes TAO, not work": {"SubtensorModule.register"},
 		"there are no leases, no senate and no schedule, and nobody's voting power is counted": {

@@ -123,7 +123,7 @@ func runtimeCalls() map[string]callFunc {
 	for _, group := range []map[string]callFunc{
 		idleCalls(), systemCalls(), balancesCalls(), utilityCalls(), sudoCalls(), proxyCalls(), commitmentsCalls(),
 		registrationCalls(), networkCalls(), identityCalls(), keyCalls(), servingCalls(), stakingCalls(), stakeMoveCalls(), weightsCalls(), adminCalls(),
-		commitCalls(), drandCalls(), childrenCalls(), autoStakeCalls(),
+		commitCalls(), drandCalls(), childrenCalls(), autoStakeCalls(), coldkeySwapCalls(),
 	} {
 		for name, f := range group {
 			all[name] = f

@@ -22,7 +22,12 @@ func keyCalls() map[string]callFunc {
 			if !from.root {
 				return errBadOrigin
 			}
-			return e.swapColdkey(a.account("old_coldkey"), a.account("new_coldkey"), a.u64("swap_cost"))
+			old := a.account("old_coldkey")
+			if err := e.swapColdkey(old, a.account("new_coldkey"), a.u64("swap_cost")); err != nil {
+				return err
+			}
+			e.forgetColdkeySwap(old)
+			return nil
 		},
 	}
 }
