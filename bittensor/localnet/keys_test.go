@@ -1,6 +1,7 @@
 package localnet
 
 import (
+	"bytes"
 	"testing"
 )
 
@@ -117,6 +118,40 @@ func TestIdentities(t *testing.T) {
 	e1 := x.id("//e1")
 	if x.e.account("Owner", e1[:]) != x.id("//Eve") {
 		t.Error("not associated")
+	}
+}
+
+// TestSymbols gives each new subnet a symbol of its own, from the runtime's list.
+func TestSymbols(t *testing.T) {
+	x := newTable(t, 381)
+	symbol := func(netuid uint16) string {
+		return string(bytes.TrimPrefix(x.e.raw("TokenSymbol", le16(netuid)), []byte{8}))
+	}
+	register := func(hotkey string) {
+		t.Helper()
+		x.by("//Alice", "", "SubtensorModule", "register_network", entry("hotkey", x.id(hotkey)))
+	}
+	change := func(want, symbol string) {
+		t.Helper()
+		x.by("//Alice", want, "SubtensorModule", "update_symbol", entry("netuid", 1), entry("symbol", []byte(symbol)))
+	}
+	register("//n2")
+	if got := symbol(2); got != "β" {
+		t.Errorf("subnet 2 has %q", got)
+	}
+	change("SubtensorModule.SymbolDoesNotExist", "not in the list")
+	change("SubtensorModule.SymbolDoesNotExist", "Τ") // root's
+	change("SubtensorModule.SymbolAlreadyInUse", "β")
+	change("", "γ")
+	register("//n3") // its own is taken, the first free one is what subnet 1 had
+	if got := symbol(3); got != "α" {
+		t.Errorf("subnet 3 has %q", got)
+	}
+	if err := x.e.dissolveNetwork(2); err != nil {
+		t.Fatal(err)
+	}
+	if x.e.symbolUsed("β") {
+		t.Error("a subnet that is gone keeps its symbol")
 	}
 }
 

@@ -169,7 +169,9 @@ func (e *env) freeNetuid() (uint16, error) {
 func (e *env) settleNetwork(netuid uint16, lock uint64, create func(pool uint64)) {
 	pool := min(e.u64("NetworkMinLockCost"), lock)
 	id := le16(netuid)
+	symbol := e.freeSymbol(netuid)
 	create(pool)
+	e.setRaw("TokenSymbol", scaleBytes([]byte(symbol)), id)
 	e.setFlag("NetworkRegistrationAllowed", true, id)
 	e.emit("SubtensorModule", "RegistrationAllowed", netuid, true)
 	u16 := func(item, event string, v uint16) {
@@ -333,25 +335,6 @@ func (e *env) clearSubnet(netuid uint16) {
 	if identity {
 		e.emit("SubtensorModule", "SubnetIdentityRemoved", netuid)
 	}
-}
-
-// updateSymbol changes a subnet's symbol to another that no subnet has.
-func (e *env) updateSymbol(from origin, a args) error {
-	netuid, symbol := a.u16("netuid"), arg[[]byte](a, "symbol")
-	if !from.root && e.account("SubnetOwner", le16(netuid)) != from.id {
-		return errBadOrigin
-	}
-	if len(symbol) == 0 || len(symbol) > 16 {
-		return e.fail("SymbolDoesNotExist")
-	}
-	for _, n := range e.netuids() {
-		if string(e.raw("TokenSymbol", le16(n))) == string(scaleBytes(symbol)) {
-			return e.fail("SymbolAlreadyInUse")
-		}
-	}
-	e.setRaw("TokenSymbol", scaleBytes(symbol), le16(netuid))
-	e.emit("SubtensorModule", "SymbolUpdated", netuid, symbol)
-	return nil
 }
 
 // setStruct stores a value in the form in which the metadata declares an item.
