@@ -50,6 +50,8 @@ type CommitReveal struct {
 	// Schedule is where the subnet stands, on runtimes whose epochs are counted; nil
 	// where they follow from the block's number.
 	Schedule *EpochSchedule
+
+	call string // that takes time-locked commits
 }
 
 // Epoch numbers the epochs of the subnet: those in which commits are made and revealed.
@@ -107,7 +109,7 @@ func (c *Client) commitReveal(ctx context.Context, netuid uint16) (CommitReveal,
 	switch {
 	case !enabled:
 	case timelockCall(rt) != "" && (r.Version == 0 || r.Version >= 3):
-		r.Form = TimelockedWeights
+		r.Form, r.call = TimelockedWeights, timelockCall(rt)
 	default:
 		r.Form = HashedWeights
 	}
@@ -197,8 +199,8 @@ func (c *Client) CommitWeights(ctx context.Context, hotkey Signer, netuid uint16
 	if err != nil {
 		return out, err
 	}
-	out.FirstReveal, out.LastReveal, err = c.revealWindow(ctx, r, out.BlockNumber)
-	return out, err
+	out.FirstReveal, out.LastReveal = r.RevealWindow(out.BlockNumber)
+	return out, nil
 }
 
 // commitCall encrypts weights to the round at which the chain can reveal them.
@@ -218,8 +220,8 @@ func (c *Client) commitCall(ctx context.Context, r CommitReveal, hotkey ss58.Acc
 	if err != nil {
 		return substrate.Call{}, 0, err
 	}
-	name := timelockCall(rt)
-	first, last := r.window(clock.block+1, name)
+	name := r.call
+	first, last := r.RevealWindow(clock.block + 1)
 	round := revealRound(b, clock, r.Tempo, first, last)
 	payload := timelock.WeightsPayload{Hotkey: hotkey, UIDs: uids, Values: weights, VersionKey: versionKey, Legacy: name == crv3}
 	box, err := timelock.Encrypt(b.Key, round, payload.Encode(), rand.Reader)
@@ -250,24 +252,16 @@ func (c *Client) commitCall(ctx context.Context, r CommitReveal, hotkey ss58.Acc
 // that ends the reveal period, not from the beginning of the next one, and only once.
 const crv3 = "commit_crv3_weights"
 
-// window returns the blocks in which the chain reveals what a block commits.
-func (r CommitReveal) window(committed uint64, call string) (first, last uint64) {
+// RevealWindow returns the first and the last block in which what a block commits is
+// revealed: by the chain where it is time-locked, else by its owner.
+func (r CommitReveal) RevealWindow(committed uint64) (first, last uint64) {
 	epoch := r.Epoch(committed)
-	if r.Schedule == nil && r.Epoch(committed+1) != epoch {
+	if r.Form == TimelockedWeights && r.Schedule == nil && r.Epoch(committed+1) != epoch {
 		epoch++ // the chain counts the block of an epoch to the next one
 	}
-	if call == crv3 {
+	if r.call == crv3 {
 		end := r.FirstBlock(epoch+max(r.Period, 1)) - 1
 		return end, end
 	}
 	return r.FirstBlock(epoch + r.Period), r.FirstBlock(epoch+r.Period+1) - 1
-}
-
-func (c *Client) revealWindow(ctx context.Context, r CommitReveal, committed uint64) (first, last uint64, err error) {
-	rt, err := c.chain.Runtime(ctx)
-	if err != nil {
-		return 0, 0, err
-	}
-	first, last = r.window(committed, timelockCall(rt))
-	return first, last, nil
 }

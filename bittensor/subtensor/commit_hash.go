@@ -65,8 +65,7 @@ func (c *Client) CommitHash(ctx context.Context, hotkey Signer, netuid uint16, h
 	if out.Receipt, err = c.Submit(ctx, module("commit_weights", arg("netuid", netuid), arg("commit_hash", hash)), hotkey); err != nil {
 		return out, err
 	}
-	reveal := r.Epoch(out.BlockNumber) + r.Period
-	out.FirstReveal, out.LastReveal = r.FirstBlock(reveal), r.FirstBlock(reveal+1)-1
+	out.FirstReveal, out.LastReveal = r.RevealWindow(out.BlockNumber)
 	return out, nil
 }
 

@@ -53,6 +53,9 @@ func (c *Client) waitingCommits(ctx context.Context, netuid uint16) ([]WaitingCo
 	}
 	var out []WaitingCommit
 	for _, e := range entries {
+		if len(e.Args) == 0 {
+			return nil, fmt.Errorf("%s has no epochs", item)
+		}
 		var epoch uint64
 		if err := substrate.Assign(e.Args[len(e.Args)-1], &epoch); err != nil {
 			return nil, err

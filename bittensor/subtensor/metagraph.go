@@ -64,6 +64,12 @@ type AxonInfo struct {
 // Serving reports whether the neuron gave an address that can be asked.
 func (a AxonInfo) Serving() bool { return a.IP.IsValid() && !a.IP.IsUnspecified() && a.Port != 0 }
 
+// AxonAt describes an axon that listens at an address, for ServeAxon: that of a
+// listener (its Addr), or one that others know it by.
+func AxonAt(addr netip.AddrPort) AxonInfo {
+	return AxonInfo{IP: addr.Addr().Unmap(), Port: addr.Port()}
+}
+
 // AddrPort is the address to ask the neuron at.
 func (a AxonInfo) AddrPort() netip.AddrPort { return netip.AddrPortFrom(a.IP, a.Port) }
 
@@ -75,6 +81,17 @@ func (m *Metagraph) ByHotkey(id ss58.AccountID) (Neuron, bool) {
 		}
 	}
 	return Neuron{}, false
+}
+
+// Serving lists the neurons that can be asked, by uid.
+func (m *Metagraph) Serving() []Neuron {
+	var out []Neuron
+	for _, n := range m.Neurons {
+		if n.Axon.Serving() {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // ErrNoSubnet means that the chain has no subnet of this number.
@@ -92,7 +109,7 @@ type axonWire struct {
 
 func (w axonWire) info() AxonInfo {
 	a := AxonInfo{Port: w.Port, Version: w.Version, Protocol: w.Protocol, Block: w.Block}
-	if w.IP != nil {
+	if w.IP != nil && w.IP.BitLen() <= 128 { // a chain may write it in a wider type
 		var ip [16]byte
 		w.IP.FillBytes(ip[:])
 		a.IP = addrOf(ip, w.IPType)

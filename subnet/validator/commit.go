@@ -62,8 +62,9 @@ func (w *weightSetter) commit(ctx context.Context, a *attempt, version uint64) (
 	return c.BlockNumber, nil
 }
 
-// settleCommit looks for a commit whose sending ended with an error.
-func (w *weightSetter) settleCommit(ctx context.Context, self uint16, a *attempt) error {
+// settleCommit looks for a commit whose sending ended with an error; self is this neuron
+// since.
+func (w *weightSetter) settleCommit(ctx context.Context, self subtensor.Neuron, a *attempt) error {
 	r, err := w.chain.CommitReveal(ctx, w.netuid)
 	if err != nil {
 		return err
@@ -82,14 +83,14 @@ func (w *weightSetter) settleCommit(ctx context.Context, self uint16, a *attempt
 		if err != nil {
 			return err
 		}
-		block = blockOf(waiting, w.signer.AccountID(), a.hash)
+		block = blockOf(waiting, w.signer.AccountID(), a.hash, self.LastUpdate)
 	}
 	if block == 0 {
 		// It may be open by now.
-		return w.confirm(ctx, self, a.want)
+		return w.confirm(ctx, self.UID, a.want)
 	}
-	reveal := r.Epoch(block) + r.Period
-	a.commit = &committed{UIDs: a.uids, Values: a.values, Block: block, First: r.FirstBlock(reveal), Last: r.FirstBlock(reveal+1) - 1}
+	first, last := r.RevealWindow(block)
+	a.commit = &committed{UIDs: a.uids, Values: a.values, Block: block, First: first, Last: last}
 	return nil
 }
 
@@ -100,11 +101,15 @@ func (w *weightSetter) learn(r subtensor.CommitReveal) {
 	w.rules = &r
 }
 
-func blockOf(waiting []subtensor.WaitingCommit, hotkey ss58.AccountID, hash substrate.Hash) uint64 {
+// blockOf is the block of a commit that waits, 0 when none does. Older runtimes do not
+// say it: it is then updated, at which the neuron last sent weights.
+func blockOf(waiting []subtensor.WaitingCommit, hotkey ss58.AccountID, hash substrate.Hash, updated uint64) uint64 {
 	for _, c := range waiting {
 		if c.Hotkey == hotkey && c.Hash == hash {
-			// Older runtimes do not say the block.
-			return max(c.Block, 1)
+			if c.Block == 0 {
+				return updated
+			}
+			return c.Block
 		}
 	}
 	return 0

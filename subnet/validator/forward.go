@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -50,7 +49,7 @@ func (v *Validator) forward(ctx context.Context) error {
 	}
 	targets := make([]synapse.Target, len(miners))
 	for i, n := range miners {
-		targets[i] = synapse.Target{Hotkey: n.Hotkey, Addr: netip.AddrPortFrom(n.Axon.IP, n.Axon.Port)}
+		targets[i] = synapse.Target{Hotkey: n.Hotkey, Addr: n.Axon.AddrPort()}
 	}
 	responses := synapse.Query(ctx, v.dendrite, targets, protocol.NewImageSynapse(c.Image), v.cfg.Timeout)
 	if ctx.Err() != nil {
@@ -160,13 +159,13 @@ func (v *Validator) candidates() []subtensor.Neuron {
 	if !ok {
 		return nil
 	}
-	return candidates(view.Metagraph.Neurons, v.cfg.Signer.AccountID(), v.cfg.VpermitTAOLimit)
+	return candidates(view.Metagraph, v.cfg.Signer.AccountID(), v.cfg.VpermitTAOLimit)
 }
 
-func candidates(neurons []subtensor.Neuron, self ss58.AccountID, vpermitTAOLimit float64) []subtensor.Neuron {
+func candidates(m *subtensor.Metagraph, self ss58.AccountID, vpermitTAOLimit float64) []subtensor.Neuron {
 	var list []subtensor.Neuron
-	for _, n := range neurons {
-		if !n.Axon.Serving() || n.Hotkey == self {
+	for _, n := range m.Serving() {
+		if n.Hotkey == self {
 			continue
 		}
 		if vpermitTAOLimit >= 0 && n.ValidatorPermit && float64(n.Stake)/1e9 > vpermitTAOLimit {

@@ -41,7 +41,7 @@ func TestCandidates(t *testing.T) {
 		want  []uint16
 	}{{4096, []uint16{1, 3, 4}}, {6000, []uint16{0, 1, 3, 4}}, {-1, []uint16{0, 1, 3, 4}}} {
 		var got []uint16
-		for _, n := range candidates(neurons, ss58.AccountID{9}, c.limit) {
+		for _, n := range candidates(&subtensor.Metagraph{Neurons: neurons}, ss58.AccountID{9}, c.limit) {
 			got = append(got, n.UID)
 		}
 		if !cmp.Equal(got, c.want) {

@@ -103,19 +103,26 @@ func (v *Validator) weightsStep(ctx context.Context) error {
 	var view neuron.View
 	var self subtensor.Neuron
 	a := &attempt{}
-	var reveal bool
+	var due, reveal bool
 	err := v.neuron.WaitUntil(ctx, func() bool {
 		var why string
 		view, self, a.uids, a.values, why = v.weightsDue()
 		v.weights.say(why)
 		reveal = view.Metagraph != nil && v.revealDue(view, v.neuron.Block())
-		return reveal || why == "" && len(a.uids) > 0
+		due = why == "" && len(a.uids) > 0
+		return reveal || due
 	})
 	if err != nil {
 		return err
 	}
 	if reveal {
-		return v.revealStep(ctx, self.UID)
+		err := v.revealStep(ctx, self.UID)
+		if err == nil || !due || ctx.Err() != nil {
+			return err
+		}
+		// A reveal that fails in every block of its epoch, because the subnet's owner has
+		// changed the rules since the commit, must not cost this epoch's weights too.
+		v.log.Warn("revealing weights failed", "error", err)
 	}
 	a.lastUpdate, a.closed = self.LastUpdate, view.Hyperparameters.CommitRevealEnabled
 	for i := range a.uids {
@@ -144,7 +151,7 @@ func (v *Validator) settleDoubt(ctx context.Context, a *attempt) (arrived bool, 
 	if ok && self.LastUpdate > a.lastUpdate {
 		find := v.weights.confirm
 		if a.closed {
-			find = func(ctx context.Context, self uint16, _ []subtensor.Weight) error {
+			find = func(ctx context.Context, _ uint16, _ []subtensor.Weight) error {
 				return v.weights.settleCommit(ctx, self, a)
 			}
 		}
