@@ -22,7 +22,7 @@
 //	chain, err := subtensor.Dial(ctx, subtensor.Options{Network: "finney"})
 //	axon, err := synapse.NewAxon(synapse.AxonConfig{Signer: hotkey})
 //	err = synapse.Handle(axon, synapse.Handler[Echo]{Forward: answer})
-//	_, err = chain.ServeAxon(ctx, hotkey, netuid, subtensor.AxonInfo{IP: ip, Port: port})
+//	_, err = chain.ServeAxon(ctx, hotkey, netuid, subtensor.AxonAt(address))
 //	err = axon.Serve(ctx, listener)
 //
 // A validator reads the metagraph, asks, and sets weights:

@@ -73,7 +73,7 @@ func ExampleAxon() {
 	go func() { served <- axon.Serve(serving, l) }()
 
 	at := l.Addr().(*net.TCPAddr).AddrPort()
-	if _, err := chain.ServeAxon(ctx, hotkey, 1, subtensor.AxonInfo{IP: at.Addr(), Port: at.Port()}); err != nil {
+	if _, err := chain.ServeAxon(ctx, hotkey, 1, subtensor.AxonAt(at)); err != nil {
 		log.Fatal(err)
 	}
 	graph, err := chain.Metagraph(ctx, 1)
