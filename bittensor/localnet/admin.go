@@ -358,6 +358,7 @@ func adminCalls() map[string]callFunc {
 	calls["AdminUtils.sudo_set_mechanism_emission_split"] = (*env).setEmissionSplit
 	calls["AdminUtils.sudo_set_max_mechanism_count"] = (*env).setMaxMechanisms
 	calls["AdminUtils.sudo_set_tao_flow_normalization_exponent"] = (*env).setFlowExponent
+	calls["AdminUtils.sudo_trim_to_max_allowed_uids"] = (*env).trim
 	calls["AdminUtils.sudo_toggle_evm_precompile"] = (*env).togglePrecompile
 	return calls
 }

@@ -35,7 +35,6 @@ var refusedCalls = func() map[string]string {
 			"SubtensorModule.sudo", "SubtensorModule.sudo_unchecked_weight", "SubtensorModule.schedule_dissolve_network",
 			"SubtensorModule.enable_voting_power_tracking", "SubtensorModule.disable_voting_power_tracking", "SubtensorModule.sudo_set_voting_power_ema_alpha",
 		},
-		"neurons keep their uids": {"AdminUtils.sudo_trim_to_max_allowed_uids"},
 	} {
 		for _, call := range calls {
 			out[call] = reason
