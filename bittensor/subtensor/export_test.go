@@ -3,6 +3,8 @@ package subtensor
 import (
 	"context"
 	"errors"
+	"math/big"
+	"net/netip"
 )
 
 // MetagraphWays reads a subnet in all three ways, at one block.
@@ -35,3 +37,8 @@ var Pinned = pinned
 
 // KnownCalls opens the calls known beforehand to tests.
 var KnownCalls = knownCalls
+
+// AxonAddr reads an axon's address from the number in which a chain keeps it.
+func AxonAddr(ip *big.Int, ipType uint8) netip.Addr {
+	return axonWire{IP: ip, IPType: ipType}.info().IP
+}
