@@ -118,3 +118,11 @@ func ExampleMetadata_CallLayout() {
 	fmt.Println(m.CallLayout("Subnet", "register"))
 	// Output: netuid u16, hotkey [u8;32] <nil>
 }
+
+// Types that hold each other many times over have a name that ends.
+func TestNameOfEndlessType(t *testing.T) {
+	m := &substrate.Metadata{Types: []substrate.Type{{Kind: substrate.KindTuple, Elems: make([]substrate.TypeID, 64)}}}
+	if got := m.TypeName(0); len(got) > 1<<20 {
+		t.Errorf("%d bytes of a name", len(got))
+	}
+}
