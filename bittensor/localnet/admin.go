@@ -136,6 +136,14 @@ var settings = []setting{
 			return nil
 		}},
 	{call: "min_non_immune_uids", argument: "min", item: "MinNonImmuneUids", event: "MinNonImmuneUidsSet", unchecked: true},
+	// Of a later runtime: whether the owner gets a share of the emission.
+	{call: "owner_cut_enabled", argument: "enabled", item: "OwnerCutEnabled", who: byOwner, window: true,
+		check: func(e *env, _ origin, _ args, netuid uint16) error {
+			if netuid == 0 {
+				return e.fail("AdminUtils.NotPermittedOnRootSubnet", "AdminUtils.SubnetDoesNotExist")
+			}
+			return nil
+		}},
 	{call: "ema_price_halving_period", argument: "ema_halving", item: "EMAPriceHalvingBlocks", unchecked: true},
 }
 

@@ -112,13 +112,19 @@ func (e *env) coldkeyLock(coldkey ss58.AccountID, netuid uint16) (any, error) {
 	return e.rt.meta.DecodeAll(item.Value, e.get(keys[0]))
 }
 
+// ownerCut tells whether a subnet's owner gets a share of its emission; in
+// runtimes that cannot switch it off, always.
+func (s *storage) ownerCut(netuid uint16) bool {
+	return s.items["OwnerCutEnabled"] == nil || s.flag("OwnerCutEnabled", le16(netuid))
+}
+
 // hyperparameterList names a subnet's hyperparameters with their types, in the
 // order of the runtime. Those that this chain has not are left out, which the
 // form allows.
 func (e *env) hyperparameterList(netuid uint16) []any {
 	values := e.hyperparameters(netuid)
 	values["user_liquidity_enabled"] = e.flag("Swap.EnabledUserLiquidity", le16(netuid))
-	values["owner_cut_enabled"] = true // this chain always takes it
+	values["owner_cut_enabled"] = e.ownerCut(netuid)
 	values["min_childkey_take"] = e.u16("MinChildkeyTake")
 	var out []any
 	for _, p := range []struct{ kind, name string }{

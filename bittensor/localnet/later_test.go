@@ -128,3 +128,31 @@ func TestRegistryIsDeclared(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnerCut switches the owner's share of a subnet's emission off: all of
+// it goes to miners and validators then.
+func TestOwnerCut(t *testing.T) {
+	x := newTable(t, 381)
+	id := le16(1)
+	pending := func() (owner, rest uint64) {
+		for _, item := range []string{"PendingOwnerCut", "PendingServerEmission", "PendingValidatorEmission"} {
+			x.e.setU64(item, 0, id)
+		}
+		x.e.distribute([]uint16{1})
+		return x.e.u64("PendingOwnerCut", id), x.e.u64("PendingServerEmission", id) + x.e.u64("PendingValidatorEmission", id)
+	}
+	owner, rest := pending()
+	if owner == 0 {
+		t.Error("no cut at first")
+	}
+	set := func(signer, want string, netuid int) {
+		t.Helper()
+		x.by(signer, want, "AdminUtils", "sudo_set_owner_cut_enabled", entry("netuid", netuid), entry("enabled", false))
+	}
+	set("//Bob", "BadOrigin", 1)
+	set("", "AdminUtils.SubnetDoesNotExist", 9)
+	set("//Alice", "", 1)
+	if none, all := pending(); none != 0 || all != owner+rest {
+		t.Errorf("%d for the owner, %d for the others, of %d", none, all, owner+rest)
+	}
+}

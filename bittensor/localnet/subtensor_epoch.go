@@ -86,7 +86,10 @@ func (e *env) distribute(netuids []uint16) {
 		e.addU64("TotalStake", added)
 		e.addU64("TotalIssuance", added)
 
-		owner := mulDiv(alphaOut, uint64(e.u16("SubnetOwnerCut")), 65535)
+		owner := uint64(0)
+		if e.ownerCut(netuid) {
+			owner = mulDiv(alphaOut, uint64(e.u16("SubnetOwnerCut")), 65535)
+		}
 		e.addU64("PendingOwnerCut", owner, id)
 		rest := alphaOut - owner
 		e.addU64("PendingServerEmission", rest/2, id)
