@@ -1,6 +1,7 @@
 package localnet
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -80,6 +81,9 @@ func newRuntime(spec uint32, allowLoopback bool) (*runtime, error) {
 	if err != nil {
 		return nil, fmt.Errorf("runtime %d: %w", spec, err)
 	}
+	if err := rt.declareVersion(); err != nil {
+		return nil, fmt.Errorf("runtime %d: %w", spec, err)
+	}
 	if rt.metadataV14, err = rt.meta.Encode(14); err != nil {
 		return nil, fmt.Errorf("runtime %d: %w", spec, err)
 	}
@@ -114,6 +118,25 @@ func newRuntime(spec uint32, allowLoopback bool) (*runtime, error) {
 		}
 	}
 	return rt, nil
+}
+
+// declareVersion writes the runtime's version among the constants, by which clients
+// tell to which runtime the metadata belongs.
+func (rt *runtime) declareVersion() error {
+	id, known := rt.meta.TypeByPath("sp_version::RuntimeVersion")
+	if !known {
+		return errors.New("the profile declares no RuntimeVersion")
+	}
+	raw, err := rt.meta.EncodeValue(id, rt.version())
+	if err != nil {
+		return err
+	}
+	system, err := rt.meta.Pallet("System")
+	if err != nil {
+		return err
+	}
+	system.Constants = append(system.Constants, substrate.Constant{Name: "Version", Type: id, Value: raw})
+	return nil
 }
 
 // runtimeCalls gathers the calls of all pallets. A declared call that is not

@@ -88,18 +88,14 @@ func (c *Client) currentRuntime(ctx context.Context, force bool) (*Runtime, erro
 	if c.runtime != nil && !force && sameConn && c.opts.Now().Sub(c.checked) < runtimeFresh {
 		return c.runtime, nil
 	}
-	var version struct {
-		SpecName    string `json:"specName"`
-		SpecVersion uint32 `json:"specVersion"`
-		TxVersion   uint32 `json:"transactionVersion"`
-	}
-	if err := c.Read(ctx, &version, "state_getRuntimeVersion"); err != nil {
-		return nil, fmt.Errorf("reading the runtime's version: %w", err)
+	version, err := c.readVersion(ctx)
+	if err != nil {
+		return nil, err
 	}
 	var genesis Hash
 	if c.runtime != nil && sameConn {
 		genesis = c.runtime.Genesis
-	} else if err := c.Read(ctx, &genesis, "chain_getBlockHash", 0); err != nil {
+	} else if err = c.Read(ctx, &genesis, "chain_getBlockHash", 0); err != nil {
 		return nil, fmt.Errorf("reading the genesis hash: %w", err)
 	}
 	want := c.opts.Genesis
@@ -126,11 +122,36 @@ func (c *Client) currentRuntime(ctx context.Context, force bool) (*Runtime, erro
 	if err != nil {
 		return nil, err
 	}
+	// The two answers may stand on two sides of an upgrade, or come from two nodes behind
+	// one address: calls built by one and signed for the other would be refused, or worse.
+	if spec, known := meta.specVersion(); known && spec != version.SpecVersion {
+		if version, err = c.readVersion(ctx); err != nil {
+			return nil, err
+		}
+		if spec != version.SpecVersion {
+			c.checkedGen = 0
+			return nil, fmt.Errorf("%s says that its runtime is %d and gives the metadata of %d; try: again, or another node", c.URL(), version.SpecVersion, spec)
+		}
+	}
 	if c.runtime != nil {
 		c.opts.Logger.Info("the chain's runtime changed", "from", c.runtime.SpecVersion, "to", version.SpecVersion)
 	}
 	c.runtime = &Runtime{Metadata: meta, SpecName: version.SpecName, SpecVersion: version.SpecVersion, TxVersion: version.TxVersion, Genesis: genesis}
 	return c.runtime, nil
+}
+
+// runtimeVersion is what a node says of its runtime.
+type runtimeVersion struct {
+	SpecName    string `json:"specName"`
+	SpecVersion uint32 `json:"specVersion"`
+	TxVersion   uint32 `json:"transactionVersion"`
+}
+
+func (c *Client) readVersion(ctx context.Context) (v runtimeVersion, err error) {
+	if err := c.Read(ctx, &v, "state_getRuntimeVersion"); err != nil {
+		return v, fmt.Errorf("reading the runtime's version: %w", err)
+	}
+	return v, nil
 }
 
 // fetchMetadata asks for V15, which lists runtime APIs, and falls back to V14.

@@ -379,6 +379,62 @@ func TestRuntimeUpgradeIsNoticed(t *testing.T) {
 	})
 }
 
+// A node, or two behind one address, whose metadata is of another runtime than it says it
+// runs is not believed.
+func TestMetadataOfAnotherRuntime(t *testing.T) {
+	meta := substratetest.Metadata(t, 293)
+	id, ok := meta.TypeByPath("sp_version::RuntimeVersion")
+	if !ok {
+		t.Fatal("no RuntimeVersion")
+	}
+	raw, err := meta.ZeroValue(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := meta.DecodeAll(id, raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := v.(substrate.Record)
+	for i := range version {
+		if version[i].Name == "spec_version" {
+			version[i].Value = uint32(293)
+		}
+	}
+	if raw, err = meta.EncodeValue(id, version); err != nil {
+		t.Fatal(err)
+	}
+	system, err := meta.Pallet("System")
+	if err != nil {
+		t.Fatal(err)
+	}
+	system.Constants = append(system.Constants, substrate.Constant{Name: "Version", Type: id, Value: raw})
+
+	s := substratetest.NewServer(t)
+	s.Record(meta, 381)
+	if c, err := substrate.Dial(testContext(t), s.URL, quick()); err == nil {
+		c.Close()
+		t.Error("metadata of 293 is taken for 381")
+	} else if !strings.Contains(err.Error(), "381 and gives the metadata of 293") {
+		t.Error(err)
+	}
+	// An upgrade between the two answers is no contradiction.
+	s.Record(meta, 293)
+	asked := 0
+	s.Handle("state_getRuntimeVersion", func([]json.RawMessage) (any, error) {
+		asked++
+		return map[string]any{"specName": "node-subtensor", "specVersion": 291 + min(asked, 2), "transactionVersion": 1}, nil
+	})
+	c, err := substrate.Dial(testContext(t), s.URL, quick())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if rt, err := c.Runtime(testContext(t)); err != nil || rt.SpecVersion != 293 {
+		t.Errorf("%v, %v", rt, err)
+	}
+}
+
 func TestMetadataFallsBackToV14(t *testing.T) {
 	s := substratetest.NewServer(t)
 	s.Record(substratetest.Metadata(t, 293), 293)

@@ -80,6 +80,22 @@ type StorageItem struct {
 	Deprecated Deprecation
 }
 
+// specVersion is the version of the runtime that the metadata belongs to, where it has
+// the constant that says so.
+func (m *Metadata) specVersion() (uint32, bool) {
+	v, err := m.Constant("System", "Version")
+	if err != nil {
+		return 0, false
+	}
+	var version struct {
+		SpecVersion uint32 `scale:"spec_version"`
+	}
+	if err := Assign(v, &version); err != nil || version.SpecVersion == 0 {
+		return 0, false
+	}
+	return version.SpecVersion, true
+}
+
 // Constant is a value fixed in the runtime, SCALE-encoded.
 type Constant struct {
 	Name  string

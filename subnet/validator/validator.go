@@ -343,6 +343,11 @@ func (v *Validator) openState() (err error) {
 		if err := v.board.Restore(loaded.Miners); err != nil {
 			return fmt.Errorf("%s: %w", v.file.Path, err)
 		}
+		for _, c := range loaded.Committed {
+			if len(c.UIDs) != len(c.Values) {
+				return fmt.Errorf("%s: %d uids and %d weights were committed in block %d; try: moving the file away", v.file.Path, len(c.UIDs), len(c.Values), c.Block)
+			}
+		}
 		v.state = loaded
 		v.log.Info("state restored", "challenges", loaded.Challenges, "miners", len(loaded.Miners), "weights_set", loaded.WeightsSet)
 	}
