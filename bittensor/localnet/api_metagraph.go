@@ -117,7 +117,7 @@ func (e *env) metagraph(netuid uint16) map[string]any {
 		axons[uid] = e.info("pallet_subtensor::pallet::AxonInfo", e.raw("Axons", id, hotkey[:]))
 		identities[uid] = e.identity("IdentitiesV2", "ChainIdentityV2", coldkeys[uid][:])
 		registered[uid] = e.u64("BlockAtRegistration", id, le16(uid))
-		alpha[uid], root[uid] = e.lent(hotkey, netuid, netuid), e.lent(hotkey, netuid, 0)
+		alpha[uid], root[uid] = e.lent(hotkey, netuid)
 		stake := yuma.TotalStake(alpha[uid], root[uid], weight)
 		total[uid] = stake.Hi
 		taoDividends = append(taoDividends, []any{hotkey, e.u64("TaoDividendsPerSubnet", id, hotkey[:])})

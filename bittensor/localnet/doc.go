@@ -86,11 +86,10 @@
 //   - Calls that the package does not do are declared and fail with
 //     System.CallFiltered, in the block and not before: replacing the
 //     runtime's code (System.set_code and the like); AdminUtils.swap_authorities,
-//     schedule_grandpa_change and
-//     sudo_set_evm_chain_id; all of Swap; of SubtensorModule register
-//     (by work), associate_evm_key, the calls of root claims, leases, voting
-//     power and, at spec 293, of scheduled coldkey swaps, the senate and
-//     schedules. A test keeps the list (refused_test.go) complete.
+//     schedule_grandpa_change and sudo_set_evm_chain_id; all of Swap; of
+//     SubtensorModule register (by work), associate_evm_key, the calls of root
+//     claims, leases, voting power and, at spec 293, of scheduled coldkey swaps,
+//     the senate and schedules. A test keeps the list (refused_test.go) complete.
 //   - A miner whose coldkey owns the subnet earns like any other, unless it is
 //     the owner's own hotkey: on a development chain one coldkey often pays
 //     for all. The real chain burns what such miners earn.

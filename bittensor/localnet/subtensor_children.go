@@ -308,17 +308,23 @@ func ofAll(v, most uint64) *big.Int {
 // floor32 drops the fraction.
 func floor32(v *big.Int) uint64 { return new(big.Int).Rsh(v, 32).Uint64() }
 
-// lent is the stake that counts for a hotkey: its own on the pool "at" (the
-// subnet or root), less what its children have, and its share of its parents'.
-func (s *storage) lent(hotkey ss58.AccountID, netuid, at uint16) uint64 {
-	own := s.hotkeyAlpha(hotkey, at)
+// lent is the stake that counts for a hotkey in a subnet: its own there and on root,
+// less what its children have, and its share of its parents'.
+func (s *storage) lent(hotkey ss58.AccountID, netuid uint16) (alpha, root uint64) {
+	alpha, root = s.hotkeyAlpha(hotkey, netuid), s.hotkeyAlpha(hotkey, 0)
 	if netuid == 0 {
-		return own
+		return alpha, root
 	}
 	children, parents := s.relatives("ChildKeys", hotkey, netuid), s.relatives("ParentKeys", hotkey, netuid)
 	if len(children)+len(parents) == 0 {
-		return own
+		return alpha, root
 	}
+	return s.afterKin(alpha, netuid, children, parents), s.afterKin(root, 0, children, parents)
+}
+
+// afterKin takes the children's part from a stake in the pool "at" and adds that of the
+// parents'.
+func (s *storage) afterKin(own uint64, at uint16, children, parents []kin) uint64 {
 	sum, given := fixed32(own), new(big.Int)
 	for _, k := range children {
 		given.Add(given, times32(fixed32(own), ofAll(k.Share, wholeShare)))

@@ -148,8 +148,8 @@ func (s *storage) yumaInput(netuid uint16, block uint64) yuma.Input {
 	for uid := range uint16(n) {
 		hotkey := s.hotkeyOf(netuid, uid)
 		in.BlockAtRegistration = append(in.BlockAtRegistration, s.u64("BlockAtRegistration", id, le16(uid)))
-		in.AlphaStake = append(in.AlphaStake, s.lent(hotkey, netuid, netuid))
-		in.TaoStake = append(in.TaoStake, s.lent(hotkey, netuid, 0))
+		alpha, root := s.lent(hotkey, netuid)
+		in.AlphaStake, in.TaoStake = append(in.AlphaStake, alpha), append(in.TaoStake, root)
 		in.Weights = append(in.Weights, s.pairs("Weights", id, le16(uid)))
 		in.Bonds = append(in.Bonds, s.pairs("Bonds", id, le16(uid)))
 	}

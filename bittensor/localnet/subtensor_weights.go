@@ -108,6 +108,7 @@ func (e *env) setWeights(hotkey ss58.AccountID, netuid uint16, mechanism uint8, 
 // hasMinStake reports whether a hotkey's weighed stake reaches the threshold
 // for setting weights.
 func (s *storage) hasMinStake(hotkey ss58.AccountID, netuid uint16) bool {
-	total := yuma.TotalStake(s.lent(hotkey, netuid, netuid), s.lent(hotkey, netuid, 0), s.u64("TaoWeight"))
+	alpha, root := s.lent(hotkey, netuid)
+	total := yuma.TotalStake(alpha, root, s.u64("TaoWeight"))
 	return total.Hi >= s.u64("StakeThreshold")
 }
