@@ -288,6 +288,11 @@ class Scenario:
         r, s = self.r, self.s
         self.admin("sudo_set_commit_reveal_weights_enabled", netuid=NETUID, enabled=True)
         r.check("commit-reveal is on", s.commit_reveal_enabled(NETUID))
+        # A long epoch, from its beginning: what is too early must be tried before its end.
+        usual, tempo = self.storage("Tempo", NETUID), 40
+        self.admin("sudo_set_tempo", netuid=NETUID, tempo=tempo)
+        epoch = lambda b: (b + NETUID + 1) // (tempo + 1)
+        self.wait_until("the beginning of an epoch", lambda: epoch(s.get_current_block()) > epoch(s.get_current_block() - 5))
         version, salt = 0, [3, 1, 4, 1, 5, 9, 2, 6]
         args = dict(wallet=self.validator, netuid=NETUID, salt=salt, uids=[0, 2], weights=[7, 65535], version_key=version,
                     wait_for_inclusion=True, wait_for_finalization=True, **self.once)
@@ -307,8 +312,6 @@ class Scenario:
             self.validator, "SubtensorModule", "reveal_weights", reveal, sign_with="hotkey"), "RevealTooEarly", "Custom error: 17")
         if self.sdk10:
             self.refused("the SDK's reveal_weights too early", s.reveal_weights(**args), "RevealTooEarly", "Custom error: 17")
-        tempo = self.storage("Tempo", NETUID)
-        epoch = lambda b: (b + NETUID + 1) // (tempo + 1)
         made = commits[0][1]
         self.wait_until("the reveal's epoch", lambda: epoch(s.get_current_block() + 1) > epoch(made))
         self.refused("revealing other weights", self.send(
@@ -319,6 +322,7 @@ class Scenario:
         r.equal("the chain has them", [(u, w) for u, w in self.storage("Weights", NETUID, uid)], [(0, 7), (2, 65535)])
         r.check("the commit is gone", not self.storage("WeightCommits", NETUID, self.validator.hotkey.ss58_address))
         self.admin("sudo_set_commit_reveal_weights_enabled", netuid=NETUID, enabled=False)
+        self.admin("sudo_set_tempo", netuid=NETUID, tempo=usual)
 
     def blocks(self):
         r, s = self.r, self.s
