@@ -30,22 +30,29 @@ type announcement struct {
 	height uint32
 }
 
-func (s *storage) proxies(id ss58.AccountID) (list []proxyDefinition, deposit uint64) {
-	d := scale.NewDecoder(s.raw("Proxy.Proxies", id[:]))
-	n, err := d.Length(37)
+// deposited reads a list of entries of one size and the deposit behind it.
+func deposited[T any](raw []byte, size int, read func([]byte) T) (list []T, deposit uint64) {
+	d := scale.NewDecoder(raw)
+	n, err := d.Length(size)
 	if err != nil {
 		return nil, 0
 	}
 	for range n {
-		b, err := d.Raw(37)
+		b, err := d.Raw(size)
 		if err != nil {
 			return nil, 0
 		}
-		delay, _ := scale.NewDecoder(b[33:]).Uint32()
-		list = append(list, proxyDefinition{ss58.AccountID(b[:32]), b[32], delay})
+		list = append(list, read(b))
 	}
 	deposit, _ = d.Uint64()
 	return list, deposit
+}
+
+func (s *storage) proxies(id ss58.AccountID) (list []proxyDefinition, deposit uint64) {
+	return deposited(s.raw("Proxy.Proxies", id[:]), 37, func(b []byte) proxyDefinition {
+		delay, _ := scale.NewDecoder(b[33:]).Uint32()
+		return proxyDefinition{ss58.AccountID(b[:32]), b[32], delay}
+	})
 }
 
 func (e *env) setProxies(id ss58.AccountID, list []proxyDefinition, deposit uint64) {
@@ -63,21 +70,10 @@ func (e *env) setProxies(id ss58.AccountID, list []proxyDefinition, deposit uint
 }
 
 func (s *storage) announcements(id ss58.AccountID) (list []announcement, deposit uint64) {
-	d := scale.NewDecoder(s.raw("Proxy.Announcements", id[:]))
-	n, err := d.Length(68)
-	if err != nil {
-		return nil, 0
-	}
-	for range n {
-		b, err := d.Raw(68)
-		if err != nil {
-			return nil, 0
-		}
+	return deposited(s.raw("Proxy.Announcements", id[:]), 68, func(b []byte) announcement {
 		height, _ := scale.NewDecoder(b[64:]).Uint32()
-		list = append(list, announcement{ss58.AccountID(b[:32]), substrate.Hash(b[32:64]), height})
-	}
-	deposit, _ = d.Uint64()
-	return list, deposit
+		return announcement{ss58.AccountID(b[:32]), substrate.Hash(b[32:64]), height}
+	})
 }
 
 func (e *env) setAnnouncements(id ss58.AccountID, list []announcement, deposit uint64) {

@@ -204,11 +204,7 @@ func (w *metaWriter) apis(m *Metadata) {
 		w.Compact(uint64(len(a.Methods)))
 		for _, f := range a.Methods {
 			w.Text(f.Name)
-			w.Compact(uint64(len(f.Inputs)))
-			for _, in := range f.Inputs {
-				w.Text(in.Name)
-				w.typeID(in.Type)
-			}
+			w.inputs(f.Inputs)
 			w.typeID(f.Output)
 			w.texts(f.Docs)
 		}
