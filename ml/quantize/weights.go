@@ -1,0 +1,169 @@
+package quantize
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/maxmos001/bitmind-subnet/ml/onnx/onnxpb"
+)
+
+// ErrModel says that a model is not one that can be quantised.
+var ErrModel = errors.New("the model cannot be quantised")
+
+// Format is how weights are stored.
+type Format string
+
+// Formats of weights.
+const (
+	// Int8 stores 8 bits per value and a float32 scale per output channel:
+	// w = scale * q, q from -127 to 127.
+	Int8 Format = "int8"
+	// Float16 stores IEEE 754 half precision, rounded to the nearest.
+	Float16 Format = "fp16"
+)
+
+// WeightOptions say what WeightOnly does.
+type WeightOptions struct {
+	Format Format // default Int8
+	// MinValues is the size below which a constant stays float32: small ones
+	// weigh nothing in the file. Default 1024.
+	MinValues int
+}
+
+// Report says what a quantiser did.
+type Report struct {
+	Quantised int // constants stored in the new format
+	Kept      int // float32 constants left as they were
+	// BytesBefore and BytesAfter are the sizes of the encoded models.
+	BytesBefore, BytesAfter int
+	// MaxError is the greatest error of a quantised weight, in parts of the
+	// greatest weight of its channel (Int8) or of its tensor (Float16).
+	MaxError float64
+}
+
+// WeightOnly changes m in place: the constant weights of Conv, ConvTranspose,
+// MatMul and Gemm are stored in fewer bits, and a Cast (with a Mul by the scale
+// for Int8) in front of the graph gives the float32 values back under the old
+// names, so that no other node changes. Biases, norms and everything else stay
+// float32.
+//
+// Cast and Mul rather than DequantizeLinear: ONNX Runtime folds the former into
+// a float32 constant when a session is made, as it does with any computation on
+// constants, but leaves the latter in the graph, where it runs anew for every
+// picture (unless a session is told otherwise).
+func WeightOnly(m *onnxpb.ModelProto, opts WeightOptions) (Report, error) {
+	if opts.Format == "" {
+		opts.Format = Int8
+	}
+	if opts.Format != Int8 && opts.Format != Float16 {
+		return Report{}, fmt.Errorf("weights of format %q; try: %s or %s", opts.Format, Int8, Float16)
+	}
+	if opts.MinValues <= 0 {
+		opts.MinValues = 1024
+	}
+	g, err := newGraph(m)
+	if err != nil {
+		return Report{}, err
+	}
+	report := Report{BytesBefore: proto.Size(m)}
+	uses := g.weightUses()
+	var front []*onnxpb.NodeProto
+	for _, c := range g.constants() {
+		if onnxpb.TensorProto_DataType(c.tensor.GetDataType()) != onnxpb.TensorProto_FLOAT {
+			continue
+		}
+		axis, used := uses[c.name]
+		if !used || count(c.tensor.GetDims()) < opts.MinValues {
+			report.Kept++
+			continue
+		}
+		values, err := floats(c.tensor)
+		if err != nil {
+			return Report{}, err
+		}
+		nodes, worst := g.store(c, values, axis, opts.Format)
+		if nodes == nil {
+			report.Kept++
+			continue
+		}
+		report.Quantised++
+		report.MaxError = max(report.MaxError, worst)
+		front = append(front, nodes...)
+	}
+	g.finish(front)
+	report.BytesAfter = proto.Size(m)
+	return report, nil
+}
+
+// store replaces a constant by its compact form and gives the nodes that make
+// the old values from it; none where the values don't fit the format.
+func (g *graph) store(c constant, values []float32, axis int, format Format) ([]*onnxpb.NodeProto, float64) {
+	if format == Float16 {
+		raw, worst, ok := halves(values)
+		if !ok {
+			return nil, 0
+		}
+		stored := g.fresh(c.name + "_fp16")
+		g.replace(c, rawTensor(stored, onnxpb.TensorProto_FLOAT16, c.tensor.GetDims(), raw))
+		return []*onnxpb.NodeProto{cast(stored, c.name)}, worst
+	}
+	q, scales, worst, ok := int8s(values, c.tensor.GetDims(), axis, 127)
+	if !ok {
+		return nil, 0
+	}
+	stored := g.fresh(c.name + "_int8")
+	scale, whole := g.fresh(c.name+"_scale"), g.fresh(c.name+"_whole")
+	g.replace(c, rawTensor(stored, onnxpb.TensorProto_INT8, c.tensor.GetDims(), bytesOf(q)))
+	// The scales broadcast: 1 along every axis but the channels'.
+	shape := make([]int64, len(c.tensor.GetDims()))
+	for i := range shape {
+		shape[i] = 1
+	}
+	shape[axis] = c.tensor.GetDims()[axis]
+	g.add(floatTensor(scale, shape, scales))
+	return []*onnxpb.NodeProto{
+		cast(stored, whole),
+		node("Mul", []string{whole, scale}, c.name),
+	}, worst
+}
+
+// int8s quantises symmetrically, a scale per index of axis: the greatest
+// absolute value of a channel becomes limit. It fails on values that are not
+// finite.
+func int8s(values []float32, dims []int64, axis, limit int) (q []int8, scales []float32, worst float64, ok bool) {
+	channels, inner := int(dims[axis]), 1
+	for _, d := range dims[axis+1:] {
+		inner *= int(d)
+	}
+	greatest := make([]float64, channels)
+	for i, v := range values {
+		a := math.Abs(float64(v))
+		if math.IsNaN(a) || math.IsInf(a, 0) {
+			return nil, nil, 0, false
+		}
+		c := i / inner % channels
+		greatest[c] = max(greatest[c], a)
+	}
+	scales = make([]float32, channels)
+	for c, a := range greatest {
+		scales[c] = float32(a / float64(limit))
+		if scales[c] < math.SmallestNonzeroFloat32*(1<<23) { // zero or denormal: the channel is nothing
+			scales[c] = 1
+		}
+	}
+	q = make([]int8, len(values))
+	for i, v := range values {
+		c := i / inner % channels
+		scale := float64(scales[c])
+		n := math.RoundToEven(float64(v) / scale)
+		n = max(min(n, float64(limit)), -float64(limit))
+		q[i] = int8(n)
+		if greatest[c] > 0 {
+			worst = max(worst, math.Abs(n*scale-float64(v))/greatest[c])
+		}
+	}
+	return q, scales, worst, true
+}
