@@ -6,6 +6,8 @@ import (
 	"image"
 	"image/draw"
 	"math"
+
+	"github.com/maxmos001/bitmind-subnet/media/resample"
 )
 
 // Preprocess says how a picture becomes the graph's input. FORMAT.md defines
@@ -60,7 +62,7 @@ func (p Preprocess) Check() error {
 			if resized || cropped {
 				return errors.New("steps: one resize at most, before the crop")
 			}
-			if _, err := s.Filter.kernel(); err != nil {
+			if err := s.Filter.Check(); err != nil {
 				return err
 			}
 			if s.Op == Resize && !(side(s.Width) && side(s.Height)) || s.Op == ResizeShort && !side(s.Size) {
@@ -158,7 +160,7 @@ func (p Preprocess) cut(src *image.RGBA, window int) *image.RGBA {
 			return cropPadded(src, outW, outH, filter, s.Size, left, top)
 		}
 	}
-	return resample(src, outW, outH, filter, image.Rect(0, 0, outW, outH))
+	return resample.Area(src, outW, outH, filter, image.Rect(0, 0, outW, outH))
 }
 
 // shortSide gives the new length of side when the shorter of the two becomes
@@ -191,7 +193,7 @@ func cropPadded(src *image.RGBA, outW, outH int, filter Filter, size, left, top 
 	if outH >= size {
 		area.Min.Y, area.Max.Y = top, top+size
 	}
-	part := resample(src, outW, outH, filter, area)
+	part := resample.Area(src, outW, outH, filter, area)
 	w, h := area.Dx(), area.Dy()
 	if w == size && h == size {
 		return part

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/maxmos001/bitmind-subnet/media/resample"
 )
 
 // golden holds what testdata/golden.py recorded of PIL and torchvision.
@@ -78,7 +80,7 @@ func TestResizeEqualsPIL(t *testing.T) {
 			continue // every filter and size still has its turn
 		}
 		w, h, kind, toW, toH, filter, want := num(r[0]), num(r[1]), r[2].(string), num(r[3]), num(r[4]), Filter(r[5].(string)), r[6]
-		got := resample(picture(w, h, kind), toW, toH, filter, image.Rect(0, 0, toW, toH))
+		got := resample.Area(picture(w, h, kind), toW, toH, filter, image.Rect(0, 0, toW, toH))
 		if rgbHash(got) != want {
 			wrong++
 			t.Errorf("%dx%d %s to %dx%d, %s: not PIL %s's bytes", w, h, kind, toW, toH, filter, g.Pillow)
@@ -140,8 +142,8 @@ func TestCropOfResizeIsPartOfTheWhole(t *testing.T) {
 		src := picture(w, h, "noise")
 		x0, y0 := rapid.IntRange(0, outW-1).Draw(t, "x0"), rapid.IntRange(0, outH-1).Draw(t, "y0")
 		area := image.Rect(x0, y0, rapid.IntRange(x0+1, outW).Draw(t, "x1"), rapid.IntRange(y0+1, outH).Draw(t, "y1"))
-		whole := resample(src, outW, outH, filter, image.Rect(0, 0, outW, outH))
-		part := resample(src, outW, outH, filter, area)
+		whole := resample.Area(src, outW, outH, filter, image.Rect(0, 0, outW, outH))
+		part := resample.Area(src, outW, outH, filter, area)
 		if rgbHash(part) != rgbHash(whole.SubImage(area).(*image.RGBA)) {
 			t.Errorf("the area %v differs", area)
 		}

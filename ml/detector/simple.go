@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+
+	"github.com/maxmos001/bitmind-subnet/media/resample"
 )
 
 // Random gives a detector that answers at random, evenly over [0,1): the floor
@@ -97,7 +99,7 @@ func (r *reduced) shrink(img image.Image) (image.Image, error) {
 		return nil, err
 	}
 	w, h := max(src.Rect.Dx()/r.factor, 1), max(src.Rect.Dy()/r.factor, 1)
-	return resample(src, w, h, Bilinear, image.Rect(0, 0, w, h)), nil
+	return resample.Area(src, w, h, Bilinear, image.Rect(0, 0, w, h)), nil
 }
 
 func (r *reduced) Info() Info {
