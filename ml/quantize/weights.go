@@ -1,12 +1,14 @@
 package quantize
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/maxmos001/bitmind-subnet/ml/onnx"
 	"github.com/maxmos001/bitmind-subnet/ml/onnx/onnxpb"
 )
 
@@ -166,4 +168,25 @@ func int8s(values []float32, dims []int64, axis, limit int) (q []int8, scales []
 		}
 	}
 	return q, scales, worst, true
+}
+
+// halves gives the values in half precision, little-endian, and the greatest
+// error in parts of the greatest value. It fails where a value is not finite or
+// beyond the format's 65504.
+func halves(values []float32) (raw []byte, worst float64, ok bool) {
+	raw = make([]byte, 0, 2*len(values))
+	greatest, wrong := 0.0, 0.0
+	for _, v := range values {
+		h := onnx.Half(v)
+		if h&0x7c00 == 0x7c00 {
+			return nil, 0, false
+		}
+		raw = binary.LittleEndian.AppendUint16(raw, h)
+		greatest = max(greatest, math.Abs(float64(v)))
+		wrong = max(wrong, math.Abs(float64(onnx.FromHalf(h))-float64(v)))
+	}
+	if greatest > 0 {
+		worst = wrong / greatest
+	}
+	return raw, worst, true
 }

@@ -1,34 +1,10 @@
-package quantize
+package onnx
 
-import (
-	"encoding/binary"
-	"math"
-)
+import "math"
 
-// halves gives the values in half precision, little-endian, and the greatest
-// error in parts of the greatest value. It fails where a value is not finite or
-// beyond the format's 65504.
-func halves(values []float32) (raw []byte, worst float64, ok bool) {
-	raw = make([]byte, 0, 2*len(values))
-	greatest, wrong := 0.0, 0.0
-	for _, v := range values {
-		h := toHalf(v)
-		if h&0x7c00 == 0x7c00 {
-			return nil, 0, false
-		}
-		raw = binary.LittleEndian.AppendUint16(raw, h)
-		greatest = max(greatest, math.Abs(float64(v)))
-		wrong = max(wrong, math.Abs(float64(fromHalf(h))-float64(v)))
-	}
-	if greatest > 0 {
-		worst = wrong / greatest
-	}
-	return raw, worst, true
-}
-
-// toHalf rounds to the nearest half-precision number, ties to even; too large
-// ones become infinite.
-func toHalf(v float32) uint16 {
+// Half gives the bits of the half-precision number (IEEE 754 binary16) nearest to
+// v, ties to even; too large ones become infinite.
+func Half(v float32) uint16 {
 	bits := math.Float32bits(v)
 	sign := uint16(bits >> 16 & 0x8000)
 	a := math.Abs(float64(v))
@@ -48,8 +24,8 @@ func toHalf(v float32) uint16 {
 	return sign | uint16(m>>13-(127-15)<<10)
 }
 
-// fromHalf gives the value of a half-precision number.
-func fromHalf(h uint16) float32 {
+// FromHalf gives the value of a half-precision number.
+func FromHalf(h uint16) float32 {
 	sign, exponent, fraction := uint32(h)>>15<<31, h>>10&31, h&0x3ff
 	switch exponent {
 	case 0:
@@ -60,3 +36,6 @@ func fromHalf(h uint16) float32 {
 	}
 	return math.Float32frombits(sign | (uint32(exponent)+127-15)<<23 | uint32(fraction)<<13)
 }
+
+// FromBFloat16 gives the value of a bfloat16: the upper half of a float32.
+func FromBFloat16(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
