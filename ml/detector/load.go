@@ -188,7 +188,7 @@ func newModel(d *Description, graph []byte, opts Options) (Detector, error) {
 	if err = errors.Join(err, runtime.Close()); err != nil {
 		return nil, err
 	}
-	m := &model{description: *d, session: session, windows: d.Preprocess.Windows()}
+	m := &model{description: *d, session: session}
 	if err := m.prepare(opts); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}

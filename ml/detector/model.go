@@ -18,7 +18,6 @@ type model struct {
 	description Description
 	session     *ort.Session
 	batcher     *ort.Batcher // nil only when loading failed
-	windows     int
 	closing     sync.Once
 	closed      error
 }
@@ -34,20 +33,19 @@ func (m *model) Detect(ctx context.Context, img image.Image) (float64, error) {
 
 // DetectBatch implements Detector.
 func (m *model) DetectBatch(ctx context.Context, imgs []image.Image) ([]float64, error) {
+	inputs, err := m.inputs(imgs)
+	if err != nil {
+		return nil, fmt.Errorf("detecting: %w", err)
+	}
 	logits := make([]float64, len(imgs))
-	err := m.batcher.Run(ctx, len(imgs)*m.windows,
-		func(i int, dst []float32) error {
-			if err := m.description.Preprocess.Apply(imgs[i/m.windows], i%m.windows, dst); err != nil {
-				return pictureError(err, i/m.windows, len(imgs))
-			}
-			return nil
-		},
+	err = m.batcher.Run(ctx, len(inputs),
+		func(i int, dst []float32) error { return inputs[i].windows.Apply(inputs[i].window, dst) },
 		func(i int, result []float32) {
 			logit := float64(result[0])
 			if len(result) == 2 {
 				logit = float64(result[1]) - float64(result[0])
 			}
-			logits[i/m.windows] += logit / float64(m.windows)
+			logits[inputs[i].picture] += logit / float64(inputs[i].windows.Len())
 		})
 	if errors.Is(err, ort.ErrClosed) {
 		return nil, ErrClosed
@@ -63,6 +61,27 @@ func (m *model) DetectBatch(ctx context.Context, imgs []image.Image) ([]float64,
 		logits[i] = score
 	}
 	return logits, nil
+}
+
+// input is one input of the graph: a window of a picture.
+type input struct {
+	picture, window int
+	windows         *Windows
+}
+
+// inputs cuts the pictures.
+func (m *model) inputs(imgs []image.Image) ([]input, error) {
+	var all []input
+	for i, img := range imgs {
+		windows, err := m.description.Preprocess.Cut(img)
+		if err != nil {
+			return nil, pictureError(err, i, len(imgs))
+		}
+		for window := range windows.Len() {
+			all = append(all, input{i, window, windows})
+		}
+	}
+	return all, nil
 }
 
 // pictureError says which picture of several an error is about.

@@ -79,6 +79,9 @@ func TestConformance(t *testing.T) {
 	crops := folder(t, func(d *detector.Description) {
 		d.Preprocess.Steps[1] = detector.Step{Op: detector.Crops, Size: 48, Rows: 2, Cols: 2}
 	})
+	texture := folder(t, func(d *detector.Description) {
+		d.Preprocess.Steps = []detector.Step{{Op: detector.TextureCrops, Size: 48, Count: 3}}
+	})
 	model, err := os.ReadFile(filepath.Join(dir, detector.GraphFile))
 	if err != nil {
 		t.Fatal(err)
@@ -94,6 +97,7 @@ func TestConformance(t *testing.T) {
 	for name, open := range map[string]func(*testing.T) detector.Detector{
 		"Folder":     func(t *testing.T) detector.Detector { return load(t, dir) },
 		"Crops":      func(t *testing.T) detector.Detector { return load(t, crops) },
+		"Texture":    func(t *testing.T) detector.Detector { return load(t, texture) },
 		"SingleFile": func(t *testing.T) detector.Detector { return load(t, single) },
 		"Reduced":    func(t *testing.T) detector.Detector { return detector.Reduced(load(t, dir), 4) },
 	} {

@@ -25,12 +25,13 @@ type Preprocess struct {
 // Step is one operation on the 8-bit picture.
 type Step struct {
 	Op     string `json:"op"`
-	Size   int    `json:"size,omitempty"`   // ResizeShort, CenterCrop, Crops
+	Size   int    `json:"size,omitempty"`   // ResizeShort and all crops
 	Width  int    `json:"width,omitempty"`  // Resize
 	Height int    `json:"height,omitempty"` // Resize
 	Filter Filter `json:"filter,omitempty"` // ResizeShort, Resize
 	Rows   int    `json:"rows,omitempty"`   // Crops
 	Cols   int    `json:"cols,omitempty"`   // Crops
+	Count  int    `json:"count,omitempty"`  // TextureCrops
 }
 
 // Operations of a step.
@@ -39,6 +40,9 @@ const (
 	Resize      = "resize"       // to Width x Height
 	CenterCrop  = "center_crop"  // the middle Size x Size
 	Crops       = "crops"        // Rows x Cols windows of Size x Size, whose logits are averaged
+	// TextureCrops takes the Count windows of Size x Size that have most texture,
+	// or the whole picture in fewer; their logits are averaged.
+	TextureCrops = "texture_crops"
 )
 
 // Limits of a description, which may come from anywhere.
@@ -69,7 +73,7 @@ func (p Preprocess) Check() error {
 				return fmt.Errorf("%s: sides are 1 to %d", s.Op, maxSide)
 			}
 			resized, fixed = true, s.Op == Resize
-		case CenterCrop, Crops:
+		case CenterCrop, Crops, TextureCrops:
 			if cropped {
 				return errors.New("steps: one crop at most")
 			}
@@ -79,9 +83,15 @@ func (p Preprocess) Check() error {
 			if s.Op == Crops && !(s.Rows >= 1 && s.Cols >= 1 && s.Rows <= maxWindows && s.Cols <= maxWindows && s.Rows*s.Cols <= maxWindows) {
 				return fmt.Errorf("%s: %d x %d windows; want 1 to %d in all", s.Op, s.Rows, s.Cols, maxWindows)
 			}
+			if s.Op == TextureCrops && resized {
+				return fmt.Errorf("%s: no resize may come before it: resizing blurs what it looks for", s.Op)
+			}
+			if s.Op == TextureCrops && !(s.Count >= 1 && s.Count <= maxWindows) {
+				return fmt.Errorf("%s: %d windows; want 1 to %d", s.Op, s.Count, maxWindows)
+			}
 			cropped, fixed = true, true
 		default:
-			return fmt.Errorf("unknown step %q; try: %s, %s, %s or %s", s.Op, ResizeShort, Resize, CenterCrop, Crops)
+			return fmt.Errorf("unknown step %q; try: %s, %s, %s, %s or %s", s.Op, ResizeShort, Resize, CenterCrop, Crops, TextureCrops)
 		}
 	}
 	if !fixed {
@@ -99,37 +109,60 @@ func (p Preprocess) Size() (width, height int) {
 	return last.Size, last.Size
 }
 
-// Windows is how many inputs one picture gives.
+// Windows is how many inputs one picture gives at most; Cut tells of one picture.
 func (p Preprocess) Windows() int {
-	if last := p.Steps[len(p.Steps)-1]; last.Op == Crops {
+	switch last := p.Steps[len(p.Steps)-1]; last.Op {
+	case Crops:
 		return last.Rows * last.Cols
+	case TextureCrops:
+		return last.Count
 	}
 	return 1
 }
 
-// Apply writes one window of the picture into dst as the graph reads it: 3
-// planes (red, green, blue) of height x width values. Windows are counted row by
-// row. The picture's alpha is ignored.
-func (p Preprocess) Apply(img image.Image, window int, dst []float32) error {
-	src, err := toRGBA(img)
-	if err != nil {
-		return err
-	}
-	width, height := p.Size()
-	if len(dst) != 3*width*height {
-		return fmt.Errorf("preprocessing into %d values, not %d", len(dst), 3*width*height)
-	}
-	p.normalise(p.cut(src, window), dst)
-	return nil
+// Windows are the parts of one picture that become inputs.
+type Windows struct {
+	preprocess Preprocess
+	src        *image.RGBA
+	corners    []image.Point // of TextureCrops
 }
 
-// Picture is Apply before the values are normalised: the 8-bit window.
-func (p Preprocess) Picture(img image.Image, window int) (*image.RGBA, error) {
+// Cut chooses the windows of a picture, whose alpha is ignored. The picture must
+// not change while they are in use.
+func (p Preprocess) Cut(img image.Image) (*Windows, error) {
 	src, err := toRGBA(img)
 	if err != nil {
 		return nil, err
 	}
-	part := p.cut(src, window) // may share the picture's memory
+	w := &Windows{preprocess: p, src: src}
+	if last := p.Steps[len(p.Steps)-1]; last.Op == TextureCrops {
+		w.corners = textureWindows(src, last)
+	}
+	return w, nil
+}
+
+// Len is how many there are, 1 at least. They are counted row by row.
+func (ws *Windows) Len() int {
+	if ws.corners != nil {
+		return len(ws.corners)
+	}
+	return ws.preprocess.Windows()
+}
+
+// Apply writes window i into dst as the graph reads it: 3 planes (red, green,
+// blue) of height x width values.
+func (ws *Windows) Apply(i int, dst []float32) error {
+	width, height := ws.preprocess.Size()
+	if len(dst) != 3*width*height {
+		return fmt.Errorf("preprocessing into %d values, not %d", len(dst), 3*width*height)
+	}
+	ws.preprocess.normalise(ws.cut(i), dst)
+	return nil
+}
+
+// Picture is Apply before the values are normalised: the 8-bit window.
+func (ws *Windows) Picture(i int) *image.RGBA {
+	part := ws.cut(i) // may share the picture's memory
 	out := image.NewRGBA(part.Rect)
 	for y := range out.Rect.Dy() {
 		line := out.Pix[y*out.Stride:][:out.Stride]
@@ -138,15 +171,36 @@ func (p Preprocess) Picture(img image.Image, window int) (*image.RGBA, error) {
 			line[x] = 255
 		}
 	}
-	return out, nil
+	return out
+}
+
+// Apply writes one window of the picture into dst: Cut and Windows.Apply at
+// once, for where there is one window. A window that the picture does not have,
+// as TextureCrops gives fewer of a small one, counts from the first again.
+func (p Preprocess) Apply(img image.Image, window int, dst []float32) error {
+	w, err := p.Cut(img)
+	if err != nil {
+		return err
+	}
+	return w.Apply(window%w.Len(), dst)
+}
+
+// Picture is Apply before the values are normalised: the 8-bit window.
+func (p Preprocess) Picture(img image.Image, window int) (*image.RGBA, error) {
+	w, err := p.Cut(img)
+	if err != nil {
+		return nil, err
+	}
+	return w.Picture(window % w.Len()), nil
 }
 
 // cut resizes and crops. Only the pixels of the window are ever computed, so an
 // extreme picture of one pixel by a million costs no more than another.
-func (p Preprocess) cut(src *image.RGBA, window int) *image.RGBA {
+func (ws *Windows) cut(window int) *image.RGBA {
+	src := ws.src
 	w, h := src.Rect.Dx(), src.Rect.Dy()
 	outW, outH, filter := w, h, Bilinear
-	for _, s := range p.Steps {
+	for _, s := range ws.preprocess.Steps {
 		switch s.Op {
 		case Resize:
 			outW, outH, filter = s.Width, s.Height, s.Filter
@@ -158,6 +212,9 @@ func (p Preprocess) cut(src *image.RGBA, window int) *image.RGBA {
 			left := spread(outW, s.Size, window%s.Cols, s.Cols)
 			top := spread(outH, s.Size, window/s.Cols, s.Rows)
 			return cropPadded(src, outW, outH, filter, s.Size, left, top)
+		case TextureCrops:
+			at := ws.corners[window]
+			return cropPadded(src, outW, outH, filter, s.Size, at.X, at.Y)
 		}
 	}
 	return resample.Area(src, outW, outH, filter, image.Rect(0, 0, outW, outH))

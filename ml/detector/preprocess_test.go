@@ -205,6 +205,8 @@ func TestPreprocessCheck(t *testing.T) {
 		"sides are 1 to":   {{Op: CenterCrop, Size: 5000}},
 		"0 x 2 windows":    {{Op: Crops, Size: 4, Cols: 2}},
 		"9 x 9 windows":    {{Op: Crops, Size: 4, Cols: 9, Rows: 9}},
+		"65 windows":       {{Op: TextureCrops, Size: 4, Count: 65}},
+		"blurs what":       {{Op: Resize, Width: 4, Height: 4, Filter: Box}, {Op: TextureCrops, Size: 4, Count: 1}},
 		"resize: sides":    {{Op: Resize, Width: 4, Filter: Box}},
 		"resize_short: si": {{Op: ResizeShort, Size: -1, Filter: Box}, crop},
 	} {
