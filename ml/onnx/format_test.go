@@ -88,6 +88,21 @@ func TestInspect(t *testing.T) {
 	}
 }
 
+func TestWithoutPrefix(t *testing.T) {
+	one := onnx.NewTensor(1)
+	for _, c := range []struct{ before, after onnx.Weights }{
+		{onnx.Weights{"module.model.a": one, "module.model.b.c": one}, onnx.Weights{"a": one, "b.c": one}},
+		{onnx.Weights{"_orig_mod.module.a": one}, onnx.Weights{"a": one}},
+		{onnx.Weights{"model.a": one, "head.b": one}, onnx.Weights{"model.a": one, "head.b": one}},
+		{onnx.Weights{"model.": one}, onnx.Weights{"model.": one}},
+		{onnx.Weights{}, onnx.Weights{}},
+	} {
+		if diff := cmp.Diff(c.after, c.before.WithoutPrefix()); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
 func TestSafetensorsRoundTrip(t *testing.T) {
 	want := onnx.Weights{
 		"a":      {Shape: []int{2, 3}, Data: []float32{1, 2, 3, 4, 5, float32(math.Inf(1))}},
@@ -119,11 +134,19 @@ func TestReadSafetensors(t *testing.T) {
 	if err != nil || len(got) != 1 || got["w"].Data[0] != 1 {
 		t.Errorf("got %v, %v", got, err)
 	}
+	got, err = onnx.ReadSafetensors(safetensors(
+		`{"h":{"dtype":"F16","shape":[2],"data_offsets":[0,4]},"b":{"dtype":"BF16","shape":[1],"data_offsets":[4,6]},`+
+			`"d":{"dtype":"F64","shape":[],"data_offsets":[6,14]}}`, "\x00\x3c\x00\xc0\x80\x3f\x00\x00\x00\x00\x00\x00\xe0\x3f"))
+	want := onnx.Weights{"h": {Shape: []int{2}, Data: []float32{1, -2}}, "b": {Shape: []int{1}, Data: []float32{1}}, "d": {Shape: []int{}, Data: []float32{0.5}}}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("other types: %v, %s", err, diff)
+	}
 	for name, data := range map[string][]byte{
 		"empty":           nil,
 		"huge header":     binary.LittleEndian.AppendUint64(nil, 1<<62),
 		"no JSON":         safetensors("hello", ""),
-		"half precision":  safetensors(`{"w":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}`, "abcd"),
+		"unknown type":    safetensors(`{"w":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]}}`, "abcd"),
+		"many of one":     safetensors(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"c":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, "abcd"),
 		"outside":         safetensors(`{"w":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}`, "abcd"),
 		"backwards":       safetensors(`{"w":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}`, "abcd"),
 		"wrong shape":     safetensors(`{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}`, "abcd"),
@@ -173,10 +196,13 @@ func FuzzReadSafetensors(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for name, v := range w {
-			if 4*len(v.Data) > len(data) {
-				t.Errorf("%s: %d values from %d bytes", name, len(v.Data), len(data))
-			}
+		values := 0
+		for _, v := range w {
+			values += len(v.Data)
+		}
+		// Two tensors may share their bytes, and half precision doubles in memory.
+		if values > len(data) {
+			t.Errorf("%d values from %d bytes", values, len(data))
 		}
 	})
 }

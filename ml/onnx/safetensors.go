@@ -24,10 +24,10 @@ type tensorHeader struct {
 	Offsets []int  `json:"data_offsets"`
 }
 
-// ReadSafetensors reads float32 weights from a safetensors file: eight bytes of
-// header length, a JSON header {name: {dtype, shape, data_offsets}}, the values.
-// The prefix "module." of a model trained on several devices is dropped, and the
-// batch norms' counters of seen batches (int64) are left out.
+// ReadSafetensors reads the weights in a safetensors file: eight bytes of header
+// length, a JSON header {name: {dtype, shape, data_offsets}}, the values. Half,
+// bfloat16 and double become float32; whole numbers, such as the batch norms'
+// counters of seen batches, are left out, and prefixes as WithoutPrefix says.
 func ReadSafetensors(data []byte) (Weights, error) {
 	fail := func(format string, args ...any) (Weights, error) {
 		return nil, fmt.Errorf("%w: %s", ErrSafetensors, fmt.Sprintf(format, args...))
@@ -44,23 +44,28 @@ func ReadSafetensors(data []byte) (Weights, error) {
 		return fail("its header: %v", err)
 	}
 	values := data[8+size:]
+	budget := 2 * len(values) // tied weights may share their bytes; not more
 	weights := Weights{}
 	for name, raw := range header {
-		if name == "__metadata__" || strings.HasSuffix(name, ".num_batches_tracked") {
+		if name == "__metadata__" {
 			continue
 		}
 		var h tensorHeader
 		if err := json.Unmarshal(raw, &h); err != nil {
 			return fail("%s: %v", name, err)
 		}
-		if h.DType != "F32" {
+		kind, known := safetensorsTypes[h.DType]
+		if !known {
 			return fail("%s holds %s values; try: save it as float32 (F32)", name, h.DType)
+		}
+		if kind.read == nil {
+			continue
 		}
 		if len(h.Offsets) != 2 || h.Offsets[0] < 0 || h.Offsets[1] < h.Offsets[0] || h.Offsets[1] > len(values) {
 			return fail("%s lies outside the file", name)
 		}
 		part := values[h.Offsets[0]:h.Offsets[1]]
-		want := 4
+		want := kind.width
 		for _, d := range h.Shape {
 			// Checked at each step, so that a product cannot overflow.
 			if d < 0 || (d > 0 && want > len(part)/d) {
@@ -71,13 +76,58 @@ func ReadSafetensors(data []byte) (Weights, error) {
 		if want != len(part) {
 			return fail("%s: shape %v does not fit its %d bytes", name, h.Shape, len(part))
 		}
-		t := Tensor{Shape: h.Shape, Data: make([]float32, len(part)/4)}
-		for i := range t.Data {
-			t.Data[i] = math.Float32frombits(binary.LittleEndian.Uint32(part[4*i:]))
+		if budget -= len(part); budget < 0 {
+			return fail("its tensors lie over each other")
 		}
-		weights[strings.TrimPrefix(name, "module.")] = t
+		t := Tensor{Shape: h.Shape, Data: make([]float32, len(part)/kind.width)}
+		for i := range t.Data {
+			t.Data[i] = kind.read(part[i*kind.width:])
+		}
+		weights[name] = t
 	}
-	return weights, nil
+	return weights.WithoutPrefix(), nil
+}
+
+// safetensorsType is how values are stored; read is nil for those that are no
+// weights.
+type safetensorsType struct {
+	width int
+	read  func([]byte) float32
+}
+
+var safetensorsTypes = map[string]safetensorsType{
+	"F32":  {4, func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }},
+	"F16":  {2, func(b []byte) float32 { return FromHalf(binary.LittleEndian.Uint16(b)) }},
+	"BF16": {2, func(b []byte) float32 { return FromBFloat16(binary.LittleEndian.Uint16(b)) }},
+	"F64":  {8, func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) }},
+	"I64":  {}, "I32": {}, "I16": {}, "I8": {}, "U64": {}, "U32": {}, "U16": {}, "U8": {}, "BOOL": {},
+}
+
+// prefixes are what training programs put in front of all names: for several
+// devices, for a model within a module, for a compiled one.
+var prefixes = []string{"module.", "model.", "_orig_mod."}
+
+// WithoutPrefix gives the same tensors without the prefixes "module.", "model."
+// and "_orig_mod." where every name has them.
+func (w Weights) WithoutPrefix() Weights {
+	for again := len(w) > 0; again; {
+		again = false
+		for _, prefix := range prefixes {
+			all := true
+			for name := range w {
+				all = all && len(name) > len(prefix) && strings.HasPrefix(name, prefix)
+			}
+			if !all {
+				continue
+			}
+			short := Weights{}
+			for name, t := range w {
+				short[name[len(prefix):]] = t
+			}
+			w, again = short, true
+		}
+	}
+	return w
 }
 
 // Safetensors gives the weights in the safetensors format, tensors in the order
