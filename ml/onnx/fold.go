@@ -9,23 +9,28 @@ const batchNormEpsilon = 1e-5
 type batchNorm struct{ scale, bias, mean, variance Tensor }
 
 // foldBatchNorm gives the kernel and bias of one convolution that does the work
-// of a convolution without bias and the batch norm behind it:
+// of a convolution and the batch norm behind it:
 //
 //	kernel' = kernel * scale / sqrt(variance + epsilon)
-//	bias'   = bias - mean * scale / sqrt(variance + epsilon)
+//	bias'   = bias + (before - mean) * scale / sqrt(variance + epsilon)
 //
-// Exact but for rounding: the arithmetic is in float64, the result is rounded
-// once to float32.
-func foldBatchNorm(kernel Tensor, n batchNorm) (Tensor, Tensor) {
+// where before is the convolution's own bias, which may have no values. Exact but
+// for rounding: the arithmetic is in float64, the result is rounded once to
+// float32.
+func foldBatchNorm(kernel Tensor, n batchNorm, before Tensor, epsilon float64) (Tensor, Tensor) {
 	out := kernel.Shape[0]
 	folded, bias := NewTensor(kernel.Shape...), NewTensor(out)
 	per := len(kernel.Data) / out
 	for o := range out {
-		factor := float64(n.scale.Data[o]) / math.Sqrt(float64(n.variance.Data[o])+batchNormEpsilon)
+		factor := float64(n.scale.Data[o]) / math.Sqrt(float64(n.variance.Data[o])+epsilon)
 		for i := range per {
 			folded.Data[o*per+i] = float32(float64(kernel.Data[o*per+i]) * factor)
 		}
-		bias.Data[o] = float32(float64(n.bias.Data[o]) - float64(n.mean.Data[o])*factor)
+		mean := float64(n.mean.Data[o])
+		if len(before.Data) > 0 {
+			mean -= float64(before.Data[o])
+		}
+		bias.Data[o] = float32(float64(n.bias.Data[o]) - mean*factor)
 	}
 	return folded, bias
 }

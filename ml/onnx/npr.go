@@ -90,7 +90,7 @@ func (g *nprGraph) weight(name string, shape ...int) Tensor {
 func (g *nprGraph) stem(x string) string {
 	first := nprConv{"conv1", "bn1", 3, 64, 3}
 	if g.folded {
-		kernel, bias := foldBatchNorm(g.weight("conv1.weight", 64, 3, 3, 3), g.batchNorm("bn1", 64))
+		kernel, bias := foldBatchNorm(g.weight("conv1.weight", 64, 3, 3, 3), g.batchNorm("bn1", 64), Tensor{}, batchNormEpsilon)
 		kernel = foldResidual(kernel)
 		// Two rows and columns of padding before and none after: the 4x4 window
 		// then covers the two 2x2 blocks that the 3x3 window touches. See
@@ -147,7 +147,7 @@ func (g *nprGraph) convNorm(x string, c nprConv, stride int) string {
 	k, s := int64(c.kernel), int64(stride)
 	attrs := []Attribute{IntsAttr("kernel_shape", k, k), IntsAttr("strides", s, s), IntsAttr("pads", pad, pad, pad, pad)}
 	if g.folded {
-		kernel, bias := foldBatchNorm(kernel, norm)
+		kernel, bias := foldBatchNorm(kernel, norm, Tensor{}, batchNormEpsilon)
 		return g.Node("Conv", []string{x, g.Constant(c.conv+".weight", kernel), g.Constant(c.conv+".bias", bias)}, attrs...)
 	}
 	x = g.Node("Conv", []string{x, g.Constant(c.conv+".weight", kernel)}, attrs...)
