@@ -76,6 +76,47 @@ func newBatcher(t testing.TB, r *ort.Runtime, length int, opts ort.BatchOptions)
 	return s, b
 }
 
+// An output of unknown shape is as large as the model makes it.
+func TestEvaluate(t *testing.T) {
+	b := onnx.NewBuilder("positive")
+	x := b.Input("x", "N")
+	x = b.Node("Compress", []string{x, b.Node("Greater", []string{x, b.Constant("zero", onnx.NewTensor(1))})})
+	b.Output(b.NamedNode("y", "Identity", []string{x}), "M")
+	m, err := b.Model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := open(t).NewSession(marshal(t, m), ort.SessionOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		in   []float32
+		want string
+	}{{[]float32{1, -2, 3}, "[{[2] [1 3]}]"}, {[]float32{-1}, "[{[0] []}]"}} {
+		in, err := ort.NewTensor(c.in, int64(len(c.in)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Evaluate(t.Context(), []ort.Value{in})
+		if err != nil || fmt.Sprint(got) != c.want {
+			t.Errorf("%v gave %v, %v; want %s", c.in, got, err, c.want)
+		}
+		if err := in.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := s.Evaluate(t.Context(), nil); err == nil {
+		t.Error("a run without inputs succeeded")
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Evaluate(t.Context(), []ort.Value{nil}); !errors.Is(err, ort.ErrClosed) {
+		t.Errorf("a closed session gave %v", err)
+	}
+}
+
 func TestRun(t *testing.T) {
 	r := open(t)
 	s, err := r.NewSession(marshal(t, sumModel(t, 3)), ort.SessionOptions{})

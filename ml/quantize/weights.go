@@ -66,70 +66,95 @@ func WeightOnly(m *onnxpb.ModelProto, opts WeightOptions) (Report, error) {
 	if opts.MinValues <= 0 {
 		opts.MinValues = 1024
 	}
-	g, err := newGraph(m)
+	g, err := edit(m, minWeightOpset)
 	if err != nil {
 		return Report{}, err
 	}
 	report := Report{BytesBefore: proto.Size(m)}
-	uses := g.weightUses()
+	uses := weightUses(g)
 	var front []*onnxpb.NodeProto
-	for _, c := range g.constants() {
-		if onnxpb.TensorProto_DataType(c.tensor.GetDataType()) != onnxpb.TensorProto_FLOAT {
+	var stored []*onnxpb.TensorProto
+	gone := map[string]bool{}
+	for _, c := range g.Constants() {
+		if onnxpb.TensorProto_DataType(c.Tensor.GetDataType()) != onnxpb.TensorProto_FLOAT {
 			continue
 		}
-		axis, used := uses[c.name]
-		if !used || count(c.tensor.GetDims()) < opts.MinValues {
+		axis, used := uses[c.Name]
+		if !used || count(c.Tensor.GetDims()) < opts.MinValues {
 			report.Kept++
 			continue
 		}
-		values, err := floats(c.tensor)
+		values, err := onnx.ReadTensor(c.Tensor)
 		if err != nil {
 			return Report{}, err
 		}
-		nodes, worst := g.store(c, values, axis, opts.Format)
-		if nodes == nil {
+		s := store(g, c, values.Data, axis, opts.Format)
+		if s == nil {
 			report.Kept++
 			continue
 		}
 		report.Quantised++
-		report.MaxError = max(report.MaxError, worst)
-		front = append(front, nodes...)
+		report.MaxError = max(report.MaxError, s.worst)
+		front, stored = append(front, s.nodes...), append(stored, s.tensors...)
+		gone[c.Name] = true
 	}
-	g.finish(front)
+	g.Remove(gone)
+	for _, t := range stored {
+		g.Store(t)
+	}
+	g.Prepend(front...)
 	report.BytesAfter = proto.Size(m)
 	return report, nil
 }
 
-// store replaces a constant by its compact form and gives the nodes that make
-// the old values from it; none where the values don't fit the format.
-func (g *graph) store(c constant, values []float32, axis int, format Format) ([]*onnxpb.NodeProto, float64) {
+// minWeightOpset is the oldest operator set whose Mul and Cast are today's.
+const minWeightOpset = 7
+
+// compact is a constant in fewer bits and the nodes that make its old values.
+type compact struct {
+	tensors []*onnxpb.TensorProto
+	nodes   []*onnxpb.NodeProto
+	worst   float64
+}
+
+// store gives the compact form of a constant; nil where its values don't fit the
+// format.
+func store(g *onnx.Editor, c onnx.Constant, values []float32, axis int, format Format) *compact {
+	dims := c.Tensor.GetDims()
 	if format == Float16 {
 		raw, worst, ok := halves(values)
 		if !ok {
-			return nil, 0
+			return nil
 		}
-		stored := g.fresh(c.name + "_fp16")
-		g.replace(c, rawTensor(stored, onnxpb.TensorProto_FLOAT16, c.tensor.GetDims(), raw))
-		return []*onnxpb.NodeProto{cast(stored, c.name)}, worst
+		name := g.Fresh(c.Name + "_fp16")
+		return &compact{
+			[]*onnxpb.TensorProto{onnx.RawTensor(name, onnxpb.TensorProto_FLOAT16, dims, raw)},
+			[]*onnxpb.NodeProto{onnx.NewCast(name, c.Name, onnxpb.TensorProto_FLOAT)},
+			worst,
+		}
 	}
-	q, scales, worst, ok := int8s(values, c.tensor.GetDims(), axis, 127)
+	q, scales, worst, ok := int8s(values, dims, axis, 127)
 	if !ok {
-		return nil, 0
+		return nil
 	}
-	stored := g.fresh(c.name + "_int8")
-	scale, whole := g.fresh(c.name+"_scale"), g.fresh(c.name+"_whole")
-	g.replace(c, rawTensor(stored, onnxpb.TensorProto_INT8, c.tensor.GetDims(), bytesOf(q)))
+	name, scale, whole := g.Fresh(c.Name+"_int8"), g.Fresh(c.Name+"_scale"), g.Fresh(c.Name+"_whole")
 	// The scales broadcast: 1 along every axis but the channels'.
-	shape := make([]int64, len(c.tensor.GetDims()))
+	shape := make([]int, len(dims))
 	for i := range shape {
 		shape[i] = 1
 	}
-	shape[axis] = c.tensor.GetDims()[axis]
-	g.add(floatTensor(scale, shape, scales))
-	return []*onnxpb.NodeProto{
-		cast(stored, whole),
-		node("Mul", []string{whole, scale}, c.name),
-	}, worst
+	shape[axis] = len(scales)
+	return &compact{
+		[]*onnxpb.TensorProto{
+			onnx.RawTensor(name, onnxpb.TensorProto_INT8, dims, bytesOf(q)),
+			onnx.Tensor{Shape: shape, Data: scales}.Proto(scale),
+		},
+		[]*onnxpb.NodeProto{
+			onnx.NewCast(name, whole, onnxpb.TensorProto_FLOAT),
+			onnx.NewNode("Mul", []string{whole, scale}, c.Name),
+		},
+		worst,
+	}
 }
 
 // int8s quantises symmetrically, a scale per index of axis: the greatest
