@@ -29,19 +29,20 @@ const maxDescription = 1 << 20
 
 // Description is the content of detector.json. FORMAT.md explains each field.
 type Description struct {
-	Format       int         `json:"format"`
-	Name         string      `json:"name"`
-	Version      string      `json:"version"`
-	Architecture string      `json:"architecture"`
-	Graph        Graph       `json:"graph"`
-	Input        Input       `json:"input"`
-	Output       Output      `json:"output"`
-	Preprocess   Preprocess  `json:"preprocess"`
-	Calibration  Calibration `json:"calibration"`
-	Verdict      Band        `json:"verdict"`
-	Labels       [2]string   `json:"labels"`
-	Licence      string      `json:"licence"`
-	TrainingData string      `json:"training_data"`
+	Format       int            `json:"format"`
+	Name         string         `json:"name"`
+	Version      string         `json:"version"`
+	Architecture string         `json:"architecture"`
+	Graph        Graph          `json:"graph"`
+	Input        Input          `json:"input"`
+	Output       Output         `json:"output"`
+	Heatmap      *HeatmapOutput `json:"heatmap,omitempty"`
+	Preprocess   Preprocess     `json:"preprocess"`
+	Calibration  Calibration    `json:"calibration"`
+	Verdict      Band           `json:"verdict"`
+	Labels       [2]string      `json:"labels"`
+	Licence      string         `json:"licence"`
+	TrainingData string         `json:"training_data"`
 }
 
 // Graph names the graph and what it must hash to.
@@ -137,6 +138,11 @@ func (d *Description) Check() error {
 	}
 	if err := d.Preprocess.Check(); err != nil {
 		return fail("preprocess: %v", err)
+	}
+	if d.Heatmap != nil {
+		if err := d.Heatmap.check(); err != nil {
+			return fail("%v", err)
+		}
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 
 	"github.com/maxmos001/bitmind-subnet/ml/onnx"
 	"github.com/maxmos001/bitmind-subnet/ml/ort"
@@ -198,8 +199,12 @@ func newModel(d *Description, graph []byte, opts Options) (Detector, error) {
 func (m *model) prepare(opts Options) error {
 	in, out := m.session.Inputs(), m.session.Outputs()
 	d := m.description
-	if len(in) != 1 || len(out) != 1 || in[0].Name != d.Input.Name || out[0].Name != d.Output.Name {
-		return fmt.Errorf("%w: the graph has inputs %v and outputs %v; described are %q and %q", ort.ErrModel, in, out, d.Input.Name, d.Output.Name)
+	described := []string{d.Output.Name}
+	if d.Heatmap != nil {
+		described = append(described, d.Heatmap.Name)
+	}
+	if len(in) != 1 || in[0].Name != d.Input.Name || !slices.EqualFunc(out, described, func(p onnx.Port, name string) bool { return p.Name == name }) {
+		return fmt.Errorf("%w: the graph has inputs %v and outputs %v; described are %q and %q", ort.ErrModel, in, out, d.Input.Name, described)
 	}
 	width, height := d.Preprocess.Size()
 	batcher, err := m.session.NewBatcher(ort.BatchOptions{
@@ -216,6 +221,9 @@ func (m *model) prepare(opts Options) error {
 	}
 	if batcher.Width() != want {
 		return fmt.Errorf("%w: the graph gives %s, which is not of kind %q", ort.ErrModel, out[0], d.Output.Kind)
+	}
+	if d.Heatmap != nil && len(batcher.Shape(1)) != 2 {
+		return fmt.Errorf("%w: the graph gives %s, which is no heatmap; want float[N, h, w]", ort.ErrModel, out[1])
 	}
 	return batcher.Warm(context.Background())
 }

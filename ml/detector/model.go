@@ -41,11 +41,7 @@ func (m *model) DetectBatch(ctx context.Context, imgs []image.Image) ([]float64,
 	err = m.batcher.Run(ctx, len(inputs),
 		func(i int, dst []float32) error { return inputs[i].windows.Apply(inputs[i].window, dst) },
 		func(i int, result []float32) {
-			logit := float64(result[0])
-			if len(result) == 2 {
-				logit = float64(result[1]) - float64(result[0])
-			}
-			logits[inputs[i].picture] += logit / float64(inputs[i].windows.Len())
+			logits[inputs[i].picture] += m.logit(result) / float64(inputs[i].windows.Len())
 		})
 	if errors.Is(err, ort.ErrClosed) {
 		return nil, ErrClosed
@@ -61,6 +57,14 @@ func (m *model) DetectBatch(ctx context.Context, imgs []image.Image) ([]float64,
 		logits[i] = score
 	}
 	return logits, nil
+}
+
+// logit is the log-odds in one window's results.
+func (m *model) logit(result []float32) float64 {
+	if len(result) == 2 {
+		return float64(result[1]) - float64(result[0])
+	}
+	return float64(result[0])
 }
 
 // input is one input of the graph: a window of a picture.

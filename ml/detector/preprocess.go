@@ -194,30 +194,64 @@ func (p Preprocess) Picture(img image.Image, window int) (*image.RGBA, error) {
 	return w.Picture(window % w.Len()), nil
 }
 
-// cut resizes and crops. Only the pixels of the window are ever computed, so an
-// extreme picture of one pixel by a million costs no more than another.
-func (ws *Windows) cut(window int) *image.RGBA {
-	src := ws.src
-	w, h := src.Rect.Dx(), src.Rect.Dy()
-	outW, outH, filter := w, h, Bilinear
+// view is a window in the picture as it is after the resize.
+type view struct {
+	outW, outH int // size of the picture after the resize
+	filter     Filter
+	size       int // of a crop; 0 where the window is the whole
+	left, top  int
+}
+
+func (ws *Windows) view(window int) view {
+	w, h := ws.src.Rect.Dx(), ws.src.Rect.Dy()
+	v := view{outW: w, outH: h, filter: Bilinear}
 	for _, s := range ws.preprocess.Steps {
 		switch s.Op {
 		case Resize:
-			outW, outH, filter = s.Width, s.Height, s.Filter
+			v.outW, v.outH, v.filter = s.Width, s.Height, s.Filter
 		case ResizeShort:
-			outW, outH, filter = shortSide(w, h, s.Size), shortSide(h, w, s.Size), s.Filter
+			v.outW, v.outH, v.filter = shortSide(w, h, s.Size), shortSide(h, w, s.Size), s.Filter
 		case CenterCrop:
-			return cropPadded(src, outW, outH, filter, s.Size, (outW-s.Size)/2, (outH-s.Size)/2)
+			v.size, v.left, v.top = s.Size, (v.outW-s.Size)/2, (v.outH-s.Size)/2
 		case Crops:
-			left := spread(outW, s.Size, window%s.Cols, s.Cols)
-			top := spread(outH, s.Size, window/s.Cols, s.Rows)
-			return cropPadded(src, outW, outH, filter, s.Size, left, top)
+			v.size = s.Size
+			v.left = spread(v.outW, s.Size, window%s.Cols, s.Cols)
+			v.top = spread(v.outH, s.Size, window/s.Cols, s.Rows)
 		case TextureCrops:
-			at := ws.corners[window]
-			return cropPadded(src, outW, outH, filter, s.Size, at.X, at.Y)
+			v.size, v.left, v.top = s.Size, ws.corners[window].X, ws.corners[window].Y
 		}
 	}
-	return resample.Area(src, outW, outH, filter, image.Rect(0, 0, outW, outH))
+	return v
+}
+
+// cut resizes and crops. Only the pixels of the window are ever computed, so an
+// extreme picture of one pixel by a million costs no more than another.
+func (ws *Windows) cut(window int) *image.RGBA {
+	v := ws.view(window)
+	if v.size == 0 {
+		return resample.Area(ws.src, v.outW, v.outH, v.filter, image.Rect(0, 0, v.outW, v.outH))
+	}
+	return cropPadded(ws.src, v.outW, v.outH, v.filter, v.size, v.left, v.top)
+}
+
+// Area is window i in the picture's pixels, rounded to whole ones where the
+// picture is resized. Where it reaches outside the picture, it is padded.
+func (ws *Windows) Area(i int) image.Rectangle {
+	v := ws.view(i)
+	axis := func(side, out, start int) (int, int) {
+		if v.size == 0 {
+			return 0, side
+		}
+		if out < v.size {
+			start = -((v.size - out) / 2)
+		}
+		scale := float64(side) / float64(out)
+		return int(math.Round(float64(start) * scale)), int(math.Round(float64(start+v.size) * scale))
+	}
+	var area image.Rectangle
+	area.Min.X, area.Max.X = axis(ws.src.Rect.Dx(), v.outW, v.left)
+	area.Min.Y, area.Max.Y = axis(ws.src.Rect.Dy(), v.outH, v.top)
+	return area
 }
 
 // shortSide gives the new length of side when the shorter of the two becomes

@@ -22,18 +22,23 @@ type BatchOptions struct {
 	Parallel int
 }
 
-// Batcher runs a model with one float32 input [N, item...] and one float32 output
+// Batcher runs a model with one float32 input [N, item...] and a float32 output
 // [N] or [N, M] on any number of items, on memory that it keeps: nothing is
-// allocated or copied from call to call but the items themselves. Any number of
-// goroutines may call it.
+// allocated or copied from call to call but the items themselves. Further float32
+// outputs [N, ...] are there for RunAll. Any number of goroutines may call it.
 type Batcher struct {
 	session *Session
 	opts    BatchOptions
 	size    int // values per item
-	width   int // results per item
-	rank    int // of the output
+	outputs []result
 	free    chan *slot
 	closing sync.Once
+}
+
+// result is one output's part for one item.
+type result struct {
+	shape []int64 // without the batch axis
+	size  int     // values
 }
 
 const (
@@ -43,8 +48,10 @@ const (
 
 // slot is the memory of one run, with views of its first 1 to Max items.
 type slot struct {
-	input, output []float32
-	in, out       []Value // by number of items, made when first needed
+	input   []float32
+	outputs [][]float32
+	// By number of items, made when first needed.
+	in, out [][]Value
 }
 
 // NewBatcher checks that the session has the described form. Closing the batcher
@@ -68,16 +75,16 @@ func (s *Session) NewBatcher(opts BatchOptions) (*Batcher, error) {
 	}
 	for range b.opts.Parallel {
 		// The slots' memory is taken when it is first used.
-		b.free <- &slot{in: make([]Value, b.opts.Max+1), out: make([]Value, b.opts.Max+1)}
+		b.free <- &slot{in: make([][]Value, b.opts.Max+1), out: make([][]Value, b.opts.Max+1)}
 	}
 	return b, nil
 }
 
 func (b *Batcher) check() error {
-	if len(b.session.inputs) != 1 || len(b.session.outputs) != 1 {
-		return fmt.Errorf("%w: it has %d inputs and %d outputs, not one of each", ErrModel, len(b.session.inputs), len(b.session.outputs))
+	if len(b.session.inputs) != 1 {
+		return fmt.Errorf("%w: it has %d inputs, not one", ErrModel, len(b.session.inputs))
 	}
-	in, out := b.session.inputs[0], b.session.outputs[0]
+	in := b.session.inputs[0]
 	want := append([]int64{-1}, b.opts.Item...)
 	ok := in.Type == "float" && len(in.Dims) == len(want)
 	for i := 0; ok && i < len(want); i++ {
@@ -93,23 +100,41 @@ func (b *Batcher) check() error {
 			return fmt.Errorf("%w: its batch size is fixed at %d; try: export it with a dynamic first axis", ErrModel, b.opts.Max)
 		}
 	}
-	if out.Type != "float" || len(out.Dims) == 0 || len(out.Dims) > 2 || slices.Contains(out.Dims[1:], -1) || slices.Contains(out.Dims, 0) {
-		return fmt.Errorf("%w: its output is %s, not float[N] or float[N, M]", ErrModel, out)
-	}
-	b.width, b.rank = 1, len(out.Dims)
-	if b.rank == 2 {
-		b.width = int(out.Dims[1])
+	for i, out := range b.session.outputs {
+		if out.Type != "float" || len(out.Dims) == 0 || i == 0 && len(out.Dims) > 2 || slices.Contains(out.Dims[1:], -1) || slices.Contains(out.Dims, 0) {
+			want := "float[N] or float[N, M]"
+			if i > 0 {
+				want = "float[N, ...]"
+			}
+			return fmt.Errorf("%w: its output is %s, not %s", ErrModel, out, want)
+		}
+		r := result{shape: out.Dims[1:], size: 1}
+		for _, d := range r.shape {
+			if d > maxItem/int64(r.size) {
+				return fmt.Errorf("%w: its output is %s", ErrModel, out)
+			}
+			r.size *= int(d)
+		}
+		b.outputs = append(b.outputs, r)
 	}
 	return nil
 }
 
-// Width is the number of results per item.
-func (b *Batcher) Width() int { return b.width }
+// Shape gives the shape of one item's part of the output with that index.
+func (b *Batcher) Shape(output int) []int64 { return b.outputs[output].shape }
+
+// Width is the number of results per item in the first output.
+func (b *Batcher) Width() int { return b.outputs[0].size }
 
 // Run computes n items. fill writes item i into dst, which holds old values; take
 // receives the item's results, which are only valid during the call. Both are
 // called from this goroutine, in order within each run.
 func (b *Batcher) Run(ctx context.Context, n int, fill func(i int, dst []float32) error, take func(i int, result []float32)) error {
+	return b.RunAll(ctx, n, fill, func(i int, results [][]float32) { take(i, results[0]) })
+}
+
+// RunAll is Run with the item's results of every output.
+func (b *Batcher) RunAll(ctx context.Context, n int, fill func(i int, dst []float32) error, take func(i int, results [][]float32)) error {
 	var s *slot
 	select {
 	case s = <-b.free:
@@ -124,6 +149,7 @@ func (b *Batcher) Run(ctx context.Context, n int, fill func(i int, dst []float32
 		return ErrClosed
 	}
 	defer func() { b.free <- s }()
+	results := make([][]float32, len(b.outputs))
 	for start := 0; start < n; start += b.opts.Max {
 		count := min(b.opts.Max, n-start)
 		if err := b.views(s, count); err != nil {
@@ -134,11 +160,14 @@ func (b *Batcher) Run(ctx context.Context, n int, fill func(i int, dst []float32
 				return err
 			}
 		}
-		if err := b.session.Run(ctx, s.in[count:count+1], s.out[count:count+1]); err != nil {
+		if err := b.session.Run(ctx, s.in[count], s.out[count]); err != nil {
 			return err
 		}
 		for i := range count {
-			take(start+i, s.output[i*b.width:(i+1)*b.width])
+			for k, out := range b.outputs {
+				results[k] = s.outputs[k][i*out.size : (i+1)*out.size]
+			}
+			take(start+i, results)
 		}
 	}
 	return nil
@@ -156,7 +185,10 @@ func (b *Batcher) views(s *slot, count int) error {
 		if count > 1 {
 			capacity = b.opts.Max
 		}
-		s.input, s.output = make([]float32, capacity*b.size), make([]float32, capacity*b.width)
+		s.input, s.outputs = make([]float32, capacity*b.size), nil
+		for _, out := range b.outputs {
+			s.outputs = append(s.outputs, make([]float32, capacity*out.size))
+		}
 	}
 	if s.in[count] != nil {
 		return nil
@@ -166,23 +198,32 @@ func (b *Batcher) views(s *slot, count int) error {
 	if err != nil {
 		return err
 	}
-	shape := []int64{n, int64(b.width)}[:b.rank]
-	out, err := NewTensor(s.output, shape...)
-	if err != nil {
-		return errors.Join(err, in.Close())
+	var views []Value
+	for k, out := range b.outputs {
+		view, err := NewTensor(s.outputs[k], append([]int64{n}, out.shape...)...)
+		if err != nil {
+			return errors.Join(err, closeAll(append(views, in)))
+		}
+		views = append(views, view)
 	}
-	s.in[count], s.out[count] = in, out
+	s.in[count], s.out[count] = []Value{in}, views
 	return nil
+}
+
+func closeAll(values []Value) error {
+	var errs []error
+	for _, v := range values {
+		errs = append(errs, v.Close())
+	}
+	return errors.Join(errs...)
 }
 
 func (s *slot) close() error {
 	var errs []error
-	for _, views := range [][]Value{s.in, s.out} {
+	for _, views := range [][][]Value{s.in, s.out} {
 		for i, v := range views {
-			if v != nil {
-				errs = append(errs, v.Close())
-				views[i] = nil
-			}
+			errs = append(errs, closeAll(v))
+			views[i] = nil
 		}
 	}
 	return errors.Join(errs...)

@@ -1,0 +1,177 @@
+package detector_test
+
+import (
+	"errors"
+	"image"
+	"image/color"
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/maxmos001/bitmind-subnet/ml/detector"
+	"github.com/maxmos001/bitmind-subnet/ml/detector/detectortest"
+	"github.com/maxmos001/bitmind-subnet/ml/onnx"
+)
+
+// blockMeans is a graph whose patches are blocks of 4x4 pixels of a 16x16 input,
+// their log-odds 6 times the mean of red less 3, and whose logit is their mean.
+func blockMeans(t *testing.T) []byte {
+	t.Helper()
+	b := onnx.NewBuilder("blocks")
+	x := b.Input("x", "N", 3, 16, 16)
+	red := b.Node("Slice", []string{x, b.Ints(0), b.Ints(1), b.Ints(1)})
+	mean := b.Node("AveragePool", []string{red}, onnx.IntsAttr("kernel_shape", 4, 4), onnx.IntsAttr("strides", 4, 4))
+	scaled := b.Node("Mul", []string{mean, b.Constant("six", onnx.Tensor{Shape: []int{1}, Data: []float32{6}})})
+	logits := b.Node("Sub", []string{scaled, b.Constant("three", onnx.Tensor{Shape: []int{1}, Data: []float32{3}})})
+	pooled := b.Node("GlobalAveragePool", []string{logits})
+	b.Output(b.NamedNode("logit", "Reshape", []string{pooled, b.Ints(-1, 1)}), "N", 1)
+	b.Output(b.NamedNode("heatmap", "Reshape", []string{logits, b.Ints(-1, 4, 4)}), "N", 4, 4)
+	m, err := b.Model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := onnx.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func heatmapper(t *testing.T, steps ...detector.Step) detector.Detector {
+	t.Helper()
+	d := description()
+	d.Input.Name = "x"
+	d.Heatmap = &detector.HeatmapOutput{Name: "heatmap", First: 2, Stride: 4}
+	d.Preprocess = detector.Preprocess{Steps: steps, Std: [3]float32{1, 1, 1}}
+	dir := filepath.Join(t.TempDir(), "d")
+	if err := detector.Write(dir, d, blockMeans(t)); err != nil {
+		t.Fatal(err)
+	}
+	return load(t, dir)
+}
+
+func TestHeatmapConformance(t *testing.T) {
+	detectortest.Run(t, func(t *testing.T) detector.Detector {
+		return heatmapper(t, detector.Step{Op: detector.CenterCrop, Size: 16})
+	}, detectortest.Options{})
+}
+
+func TestHeatmap(t *testing.T) {
+	// Black, but for a red block: the third from the left, the second from the top
+	// of the middle 16x16 pixels.
+	img := image.NewRGBA(image.Rect(0, 0, 20, 18))
+	for y := range 4 {
+		for x := range 4 {
+			img.Set(2+8+x, 1+4+y, color.RGBA{255, 0, 0, 255})
+		}
+	}
+	d := heatmapper(t, detector.Step{Op: detector.CenterCrop, Size: 16})
+	defer d.Close()
+	h, err := d.(detector.Heatmapper).Heatmap(t.Context(), img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if score, err := d.Detect(t.Context(), img); err != nil || score != h.Score {
+		t.Errorf("the heatmap's score is %v, the picture's %v (%v)", h.Score, score, err)
+	}
+	sigmoid := func(v float64) float64 { return 1 / (1 + math.Exp(-v)) }
+	tile := h.Tiles[0]
+	if len(h.Tiles) != 1 || tile.Area != image.Rect(2, 1, 18, 17) || tile.Width != 4 || tile.Height != 4 {
+		t.Fatalf("tiles %+v", h.Tiles)
+	}
+	for i, score := range tile.Scores {
+		want := sigmoid(-3)
+		if i == 1*4+2 {
+			want = sigmoid(3)
+		}
+		if math.Abs(score-want) > 1e-6 {
+			t.Errorf("patch %d has %v, want %v", i, score, want)
+		}
+	}
+	over, err := h.Overlay(img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at := over.RGBAAt(2+8+2, 1+4+2); at.R < 230 || at.B > 40 {
+		t.Errorf("the AI-generated block is %v", at)
+	}
+	if at := over.RGBAAt(4, 3); at.B < 100 || at.R > 40 {
+		t.Errorf("the real part is %v", at)
+	}
+	if at := over.RGBAAt(0, 0); at.R != at.B || at.R < 50 {
+		t.Errorf("what was not looked at is %v", at)
+	}
+	if _, err := h.Overlay(image.NewRGBA(image.Rect(0, 0, 5, 5))); err == nil {
+		t.Error("a heatmap fitted another picture")
+	}
+
+	// The same in other views: a small picture with padding, a resized one, several
+	// windows.
+	for name, c := range map[string]struct {
+		steps []detector.Step
+		size  image.Point
+		areas []image.Rectangle
+	}{
+		"padded":  {[]detector.Step{{Op: detector.CenterCrop, Size: 16}}, image.Pt(10, 40), []image.Rectangle{image.Rect(-3, 12, 13, 28)}},
+		"resized": {[]detector.Step{{Op: detector.Resize, Width: 16, Height: 16, Filter: detector.Box}}, image.Pt(64, 32), []image.Rectangle{image.Rect(0, 0, 64, 32)}},
+		"resized and cropped": {[]detector.Step{{Op: detector.ResizeShort, Size: 20, Filter: detector.Box}, {Op: detector.CenterCrop, Size: 16}},
+			image.Pt(80, 40), []image.Rectangle{image.Rect(24, 4, 56, 36)}},
+		"windows": {[]detector.Step{{Op: detector.Crops, Size: 16, Rows: 1, Cols: 2}}, image.Pt(30, 16),
+			[]image.Rectangle{image.Rect(0, 0, 16, 16), image.Rect(14, 0, 30, 16)}},
+	} {
+		d := heatmapper(t, c.steps...)
+		h, err := d.(detector.Heatmapper).Heatmap(t.Context(), image.NewRGBA(image.Rectangle{Max: c.size}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(h.Tiles) != len(c.areas) {
+			t.Fatalf("%s: %d tiles", name, len(h.Tiles))
+		}
+		for i, want := range c.areas {
+			if h.Tiles[i].Area != want {
+				t.Errorf("%s: tile %d covers %v, want %v", name, i, h.Tiles[i].Area, want)
+			}
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestHeatmapErrors(t *testing.T) {
+	plain := load(t, folder(t, nil))
+	if _, err := plain.(detector.Heatmapper).Heatmap(t.Context(), detectortest.Pictures()["usual"]); !errors.Is(err, detector.ErrNoHeatmap) {
+		t.Errorf("a detector without one gave %v", err)
+	}
+	if err := plain.Close(); err != nil {
+		t.Error(err)
+	}
+	d := heatmapper(t, detector.Step{Op: detector.CenterCrop, Size: 16})
+	if _, err := d.(detector.Heatmapper).Heatmap(t.Context(), nil); !errors.Is(err, detector.ErrImage) {
+		t.Errorf("no picture gave %v", err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := d.(detector.Heatmapper).Heatmap(t.Context(), image.NewRGBA(image.Rect(0, 0, 9, 9))); !errors.Is(err, detector.ErrClosed) {
+		t.Errorf("a closed one gave %v", err)
+	}
+
+	bad := description()
+	bad.Graph.SHA256 = strings.Repeat("0", 64)
+	bad.Heatmap = &detector.HeatmapOutput{Name: "heatmap"}
+	if err := bad.Check(); !errors.Is(err, detector.ErrDescription) {
+		t.Errorf("no stride gave %v", err)
+	}
+	// Described, but not in the graph.
+	described := description()
+	described.Heatmap = &detector.HeatmapOutput{Name: "heatmap", Stride: 8}
+	dir := filepath.Join(t.TempDir(), "d")
+	if err := detector.Write(dir, described, nprFile(t, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := detector.Load(dir, detector.Options{}); err == nil || !strings.Contains(err.Error(), "heatmap") {
+		t.Errorf("a graph without the output gave %v", err)
+	}
+}
