@@ -99,7 +99,7 @@ func buildLite(v liteVariant, weights onnx.Weights) (*Encoder, error) {
 	if e.Model, err = g.Model(); err != nil {
 		return nil, err
 	}
-	return e, raise(e.Model, modelOpset)
+	return e, Raise(e.Model)
 }
 
 type liteGraph struct {

@@ -31,7 +31,7 @@ func openFile(ctx context.Context, file, source string, spec Spec, opts Options)
 	if err != nil {
 		return nil, err
 	}
-	version, other := opset(m)
+	_, other := opset(m)
 	switch {
 	case other != "":
 		return nil, fmt.Errorf("%w: it uses operators of %q; try: export it with standard operators only", ErrModel, other)
@@ -47,7 +47,7 @@ func openFile(ctx context.Context, file, source string, spec Spec, opts Options)
 	if err := dequantise(m.GetGraph()); err != nil {
 		return nil, err
 	}
-	if err := raise(m, max(version, modelOpset)); err != nil {
+	if err := Raise(m); err != nil {
 		return nil, err
 	}
 	e := &Encoder{

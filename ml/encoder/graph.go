@@ -310,3 +310,10 @@ func outputOf(g *onnxpb.GraphProto, node string) (string, error) {
 	}
 	return "", fmt.Errorf("%w: it has no node %q", ErrModel, node)
 }
+
+// Raise rewrites a model for the operator set that encoders have, 18, unless its
+// own is newer; ErrModel where its own is older than 13.
+func Raise(m *onnxpb.ModelProto) error {
+	version, _ := opset(m)
+	return raise(m, max(version, modelOpset))
+}

@@ -77,7 +77,7 @@ func convertFocus(data []byte) (*Encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := raise(m, modelOpset); err != nil {
+	if err := Raise(m); err != nil {
 		return nil, err
 	}
 	e := &Encoder{
@@ -105,7 +105,7 @@ func convertCLIP(data []byte) (*Encoder, error) {
 	if err := dequantise(m.GetGraph()); err != nil {
 		return nil, err
 	}
-	if err := raise(m, modelOpset); err != nil {
+	if err := Raise(m); err != nil {
 		return nil, err
 	}
 	e := &Encoder{

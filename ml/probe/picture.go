@@ -1,0 +1,69 @@
+package probe
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/maxmos001/bitmind-subnet/media/dataset"
+)
+
+// Picture is one picture of known class.
+type Picture struct {
+	Source dataset.Source
+	Index  int // in its source
+	Label  int // 1 AI-generated, 0 real
+	SHA256 [sha256.Size]byte
+}
+
+// Key is the hash of the picture's file in hexadecimal digits.
+func (p Picture) Key() string { return hex.EncodeToString(p.SHA256[:]) }
+
+// Name says which picture it is.
+func (p Picture) Name() string {
+	if files, ok := p.Source.(*dataset.Files); ok {
+		return files.Path(p.Index)
+	}
+	return fmt.Sprintf("%s, picture %d", p.Source.Name(), p.Index)
+}
+
+// SourceKey names the picture's source within its class: "real/holiday".
+func (p Picture) SourceKey() string {
+	if p.Label == 1 {
+		return "fake/" + p.Source.Name()
+	}
+	return "real/" + p.Source.Name()
+}
+
+// IsArt says whether the picture is human art, by its source's name: "art_...".
+func (p Picture) IsArt() bool { return p.Label == 0 && strings.HasPrefix(p.Source.Name(), "art_") }
+
+// Pictures lists a set's pictures, source by source, and reads each once for its
+// hash. A picture that cannot be read goes to skip, and is left out.
+func Pictures(ctx context.Context, set dataset.Labelled, skip func(name string, err error)) ([]Picture, error) {
+	var out []Picture
+	for label, sources := range [][]dataset.Source{set.Real, set.Synthetic} {
+		for _, s := range sources {
+			for i := range s.Len() {
+				p := Picture{Source: s, Index: i, Label: label}
+				data, err := s.Load(ctx, i)
+				if ctx.Err() != nil {
+					return nil, ctx.Err()
+				}
+				if err != nil {
+					skip(p.Name(), err)
+					continue
+				}
+				p.SHA256 = sha256.Sum256(data)
+				out = append(out, p)
+			}
+		}
+	}
+	if len(out) == 0 {
+		return nil, errors.New("none of the pictures can be read")
+	}
+	return out, nil
+}

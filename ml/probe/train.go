@@ -1,0 +1,410 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/maxmos001/bitmind-subnet/ml/detector"
+	"github.com/maxmos001/bitmind-subnet/ml/encoder"
+	"github.com/maxmos001/bitmind-subnet/ml/train"
+)
+
+// TrainOptions say how a head is trained.
+type TrainOptions struct {
+	// L2 lists the strengths of the regularisation among which the folds choose.
+	// Default DefaultL2.
+	L2 []float64
+	// ArtShare is the part of the real class's weight that human art has.
+	ArtShare float64
+	// Folds is how many times whole sources are held out; default 5.
+	Folds int
+	// Groups lists the features used, as encoder.Group.Name gives them, or as
+	// "encoder", "encoder@tap", "/statistic"; empty: all.
+	Groups []string
+	// MaxFPR, where above 0, moves the operating point up until no more than this
+	// part of the held-out photographs, and of the human art, scores above 0.5 in
+	// any view that is judged. 0 leaves it where the calibration puts it.
+	MaxFPR float64
+	// Judge names the views on held-out sources that decide and calibrate; default
+	// the first copies of "clean" and "challenge", where they are among the rows.
+	Judge []string
+	// Progress is told what is done.
+	Progress func(stage string)
+}
+
+// DefaultL2 are the strengths of the regularisation that are tried, from the
+// strongest: each fit starts where the one before ended.
+var DefaultL2 = []float64{1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001}
+
+// Trial is how one strength did on the held-out sources.
+type Trial struct {
+	L2 float64 `json:"l2"`
+	// AUC is the mean over folds and judged views of the weighted area under the
+	// ROC curve; PerView, of each view.
+	AUC     float64            `json:"auc"`
+	PerView map[string]float64 `json:"auc_per_view"`
+	PerFold []float64          `json:"auc_per_fold"`
+}
+
+// Held is a picture's logit from the fold that held its source out.
+type Held struct {
+	Picture int     `json:"picture"`
+	View    string  `json:"view"`
+	Logit   float64 `json:"logit"` // before calibration
+}
+
+// Result is a trained head with what the folds say of it.
+type Result struct {
+	Groups      []encoder.Group // in the order of the weights
+	Mean, Std   []float64       // of the features
+	Weights     []float64       // on standardised features cut off at Limit
+	Bias        float64
+	L2          float64
+	Trials      []Trial
+	Fold        []int // by picture
+	Held        []Held
+	Calibration detector.Calibration
+	// Tiers measures the held-out sources at the shipped operating point.
+	Tiers map[string]Tier
+
+	rows *Rows
+}
+
+// Tier is how held-out sources fare in one view.
+type Tier struct {
+	AUC       float64 `json:"auc"`
+	Accuracy  float64 `json:"balanced_accuracy"`
+	PhotoFPR  float64 `json:"fpr_photographs"`
+	ArtFPR    float64 `json:"fpr_art"` // NaN without art
+	Detection float64 `json:"detection"`
+}
+
+func (o *TrainOptions) setDefaults() {
+	if len(o.L2) == 0 {
+		o.L2 = DefaultL2
+	}
+	o.L2 = slices.Clone(o.L2)
+	slices.SortFunc(o.L2, func(a, b float64) int { return -compare(a, b) })
+	if o.Folds == 0 {
+		o.Folds = 5
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+}
+
+func compare(a, b float64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// Train fits the head: on each fold's training part for every strength, to choose
+// one, then on all pictures.
+func Train(ctx context.Context, rows *Rows, opts TrainOptions) (*Result, error) {
+	r, err := trainHead(ctx, rows, opts)
+	if err != nil {
+		return nil, fmt.Errorf("training a probe: %w", err)
+	}
+	return r, nil
+}
+
+func trainHead(ctx context.Context, rows *Rows, opts TrainOptions) (*Result, error) {
+	opts.setDefaults()
+	if !(opts.ArtShare >= 0 && opts.ArtShare < 1) {
+		return nil, fmt.Errorf("a share of art of %v; try: 0.25", opts.ArtShare)
+	}
+	for _, l2 := range opts.L2 {
+		if !(l2 > 0) || math.IsInf(l2, 0) {
+			return nil, fmt.Errorf("a regularisation of %v; try: a number above 0, such as 0.01", l2)
+		}
+	}
+	groups, columns, err := choose(rows.Groups, opts.Groups)
+	if err != nil {
+		return nil, err
+	}
+	judged, err := judgedViews(rows.Views, opts.Judge)
+	if err != nil {
+		return nil, err
+	}
+	fold, err := Folds(rows.Pictures, opts.Folds)
+	if err != nil {
+		return nil, err
+	}
+	r := &Result{Groups: groups, Fold: fold, rows: rows}
+	t := &trainer{rows: rows, opts: opts, columns: columns, fold: fold, judged: judged}
+	if err := t.crossValidate(ctx, r); err != nil {
+		return nil, err
+	}
+	if err := t.final(ctx, r); err != nil {
+		return nil, err
+	}
+	return r, t.calibrate(r)
+}
+
+type trainer struct {
+	rows    *Rows
+	opts    TrainOptions
+	columns []int
+	fold    []int
+	judged  []int // views
+}
+
+// choose gives the groups that the patterns name, and their columns.
+func choose(all []encoder.Group, patterns []string) ([]encoder.Group, []int, error) {
+	var groups []encoder.Group
+	var columns []int
+	used := make([]bool, len(patterns))
+	for _, g := range all {
+		take := len(patterns) == 0
+		for i, p := range patterns {
+			if p == g.Name() || p == g.Encoder || p == g.Encoder+"@"+g.Tap || p == "/"+g.Statistic {
+				take, used[i] = true, true
+			}
+		}
+		if take {
+			groups = append(groups, g)
+			for c := g.From; c < g.To; c++ {
+				columns = append(columns, c)
+			}
+		}
+	}
+	for i, ok := range used {
+		if !ok {
+			return nil, nil, fmt.Errorf("no features are named %q; try: one like %q, %q or %q",
+				patterns[i], all[0].Name(), all[0].Encoder+"@"+all[0].Tap, all[0].Encoder)
+		}
+	}
+	return groups, columns, nil
+}
+
+func judgedViews(views []View, names []string) ([]int, error) {
+	index := func(name string) int {
+		return slices.IndexFunc(views, func(v View) bool { return v.String() == name || (v.Name == name && v.Copy == 0) })
+	}
+	var out []int
+	for _, name := range names {
+		i := index(name)
+		if i < 0 {
+			return nil, fmt.Errorf("there is no view %q to judge by; try: one of %v", name, views)
+		}
+		out = append(out, i)
+	}
+	if len(names) == 0 {
+		for _, name := range []string{"clean", "challenge"} {
+			if i := index(name); i >= 0 {
+				out = append(out, i)
+			}
+		}
+	}
+	if len(out) == 0 {
+		out = []int{0}
+	}
+	return out, nil
+}
+
+// samples lists the rows of the pictures that use keeps, in all views, with their
+// weights.
+func (t *trainer) samples(use func(i int) bool) []sample {
+	weights := pictureWeights(t.rows.Pictures, t.opts.ArtShare, use)
+	var out []sample
+	for i, w := range weights {
+		if w == 0 {
+			continue
+		}
+		for v := range t.rows.Views {
+			out = append(out, sample{i, v, t.rows.Pictures[i].Label, w / float64(len(t.rows.Views))})
+		}
+	}
+	return out
+}
+
+// crossValidate fits every strength on every fold and chooses.
+func (t *trainer) crossValidate(ctx context.Context, r *Result) error {
+	// held[l2][view][picture]
+	held := make([][][]float64, len(t.opts.L2))
+	for i := range held {
+		held[i] = make([][]float64, len(t.judged))
+		for j := range held[i] {
+			held[i][j] = make([]float64, len(t.rows.Pictures))
+		}
+	}
+	for f := range t.opts.Folds {
+		start := time.Now()
+		train := t.samples(func(i int) bool { return t.fold[i] != f })
+		st := standardise(t.rows, train, t.columns)
+		x := features(t.rows, train, t.columns, st)
+		var theta []float64
+		for k, l2 := range t.opts.L2 {
+			var err error
+			if theta, err = fit(ctx, x, train, l2, theta); err != nil {
+				return fmt.Errorf("fold %d, L2 %g: %w", f+1, l2, err)
+			}
+			for j, v := range t.judged {
+				var out []sample
+				for i := range t.rows.Pictures {
+					if t.fold[i] == f {
+						out = append(out, sample{picture: i, view: v})
+					}
+				}
+				for k2, z := range t.logits(out, st, theta) {
+					held[k][j][out[k2].picture] = z
+				}
+			}
+		}
+		t.opts.Progress(fmt.Sprintf("fold %d of %d: %d rows of %d features, %.0f s", f+1, t.opts.Folds, x.rows, x.cols, time.Since(start).Seconds()))
+	}
+	best := -1
+	for k, l2 := range t.opts.L2 {
+		trial := Trial{L2: l2, PerView: map[string]float64{}, PerFold: make([]float64, t.opts.Folds)}
+		for j, v := range t.judged {
+			for f := range t.opts.Folds {
+				auc := t.foldAUC(held[k][j], f)
+				trial.PerFold[f] += auc / float64(len(t.judged))
+				trial.PerView[t.rows.Views[v].String()] += auc / float64(t.opts.Folds)
+				trial.AUC += auc / float64(t.opts.Folds*len(t.judged))
+			}
+		}
+		if math.IsNaN(trial.AUC) {
+			return errors.New("a fold lacks a class; try: fewer folds")
+		}
+		r.Trials = append(r.Trials, trial)
+		if best < 0 || trial.AUC > r.Trials[best].AUC {
+			best = k
+		}
+	}
+	r.L2 = t.opts.L2[best]
+	for j, v := range t.judged {
+		for i, z := range held[best][j] {
+			r.Held = append(r.Held, Held{i, t.rows.Views[v].String(), z})
+		}
+	}
+	return nil
+}
+
+// foldAUC judges a fold's held-out pictures, weighed as in training.
+func (t *trainer) foldAUC(logits []float64, f int) float64 {
+	weights := pictureWeights(t.rows.Pictures, t.opts.ArtShare, func(i int) bool { return t.fold[i] == f })
+	var labels []int
+	var scores, w []float64
+	for i, p := range t.rows.Pictures {
+		if weights[i] > 0 {
+			labels, scores, w = append(labels, p.Label), append(scores, logits[i]), append(w, weights[i])
+		}
+	}
+	return weightedAUC(labels, scores, w)
+}
+
+func (t *trainer) logits(samples []sample, st standard, theta []float64) []float64 {
+	x := features(t.rows, samples, t.columns, st)
+	beta := make([]float32, x.cols)
+	for i := range beta {
+		beta[i] = float32(theta[i])
+	}
+	return x.product(beta, theta[x.cols])
+}
+
+// final fits all pictures with the chosen strength.
+func (t *trainer) final(ctx context.Context, r *Result) error {
+	start := time.Now()
+	all := t.samples(func(int) bool { return true })
+	st := standardise(t.rows, all, t.columns)
+	x := features(t.rows, all, t.columns, st)
+	var theta []float64
+	for _, l2 := range t.opts.L2 {
+		if l2 < r.L2 {
+			break
+		}
+		var err error
+		if theta, err = fit(ctx, x, all, l2, theta); err != nil {
+			return err
+		}
+	}
+	r.Mean, r.Std = st.mean, st.std
+	r.Weights, r.Bias = theta[:x.cols], theta[x.cols]
+	t.opts.Progress(fmt.Sprintf("all pictures: %d rows of %d features, %.0f s", x.rows, x.cols, time.Since(start).Seconds()))
+	return nil
+}
+
+// calibrate fits scale and offset to the held-out logits and measures them.
+func (t *trainer) calibrate(r *Result) error {
+	labels, logits := make([]int, len(r.Held)), make([]float64, len(r.Held))
+	for i, h := range r.Held {
+		labels[i], logits[i] = t.rows.Pictures[h.Picture].Label, h.Logit
+	}
+	var err error
+	if r.Calibration, err = train.Platt(labels, logits); err != nil {
+		return err
+	}
+	if t.opts.MaxFPR > 0 {
+		r.Calibration.Offset -= t.excess(r)
+	}
+	r.Tiers = map[string]Tier{}
+	for _, v := range t.judged {
+		name := t.rows.Views[v].String()
+		r.Tiers[name] = t.tier(r, name)
+	}
+	return nil
+}
+
+// excess is how far the calibrated logits must go down for no view to have more
+// false positives than allowed, among photographs or art.
+func (t *trainer) excess(r *Result) float64 {
+	type set struct {
+		view string
+		art  bool
+	}
+	real := map[set][]float64{}
+	for _, h := range r.Held {
+		if p := t.rows.Pictures[h.Picture]; p.Label == 0 {
+			k := set{h.View, p.IsArt()}
+			real[k] = append(real[k], r.Calibration.Scale*h.Logit+r.Calibration.Offset)
+		}
+	}
+	down := 0.0
+	for _, z := range real {
+		slices.Sort(z)
+		// So many may lie above.
+		allowed := int(t.opts.MaxFPR * float64(len(z)))
+		down = max(down, z[max(len(z)-1-allowed, 0)])
+	}
+	return down
+}
+
+func (t *trainer) tier(r *Result, view string) Tier {
+	var labels []int
+	var scores, ones []float64
+	var n, above [3]float64 // photographs, art, AI-generated
+	for _, h := range r.Held {
+		if h.View != view {
+			continue
+		}
+		p := t.rows.Pictures[h.Picture]
+		z := r.Calibration.Scale*h.Logit + r.Calibration.Offset
+		kind := 0
+		switch {
+		case p.Label == 1:
+			kind = 2
+		case p.IsArt():
+			kind = 1
+		}
+		n[kind]++
+		if z > 0 {
+			above[kind]++
+		}
+		labels, scores, ones = append(labels, p.Label), append(scores, z), append(ones, 1)
+	}
+	out := Tier{
+		AUC: weightedAUC(labels, scores, ones), PhotoFPR: above[0] / n[0], ArtFPR: above[1] / n[1], Detection: above[2] / n[2],
+	}
+	out.Accuracy = (out.Detection + 1 - (above[0]+above[1])/(n[0]+n[1])) / 2
+	return out
+}
