@@ -7,10 +7,13 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/maxmos001/bitmind-subnet/media/dataset"
+	"github.com/maxmos001/bitmind-subnet/media/transform"
+	"github.com/maxmos001/bitmind-subnet/ml/loader"
 	"github.com/maxmos001/bitmind-subnet/ml/train"
 	"github.com/maxmos001/bitmind-subnet/samples"
 )
@@ -45,6 +48,8 @@ type trainOptions struct {
 	patience   int
 	selectBy   string
 	augment    string
+	art        float64
+	tiers      []string
 	seed       uint64
 
 	runtime modelFlags // --onnxruntime, --device, --threads
@@ -83,7 +88,9 @@ func (o *trainOptions) addTo(cmd *cobra.Command) {
 	f.Float64Var(&o.smoothing, "label-smoothing", 0, "how far labels are drawn towards one half, 0 to 1")
 	f.IntVar(&o.patience, "patience", d.Patience, "end after so many epochs without a better one (0: never)")
 	f.StringVar(&o.selectBy, "select", d.Select, "what makes an epoch the best: auc or loss, of the pictures held out")
-	f.StringVar(&o.augment, "augment", "default", "what is done to the pictures of training: default, light, challenge or none")
+	f.StringVar(&o.augment, "augment", d.Augment, "what is done to the pictures of training: "+strings.Join(transform.Presets(), ", ")+"; with changes such as robust,webp=0")
+	f.Float64Var(&o.art, "art-share", 0, "share of human art (sources named "+loader.ArtPrefix+"*) in the real class (0: by the number of pictures)")
+	f.StringSliceVar(&o.tiers, "val-tier", tierNames(d.Tiers), "how the pictures held out are looked at, one or several of: "+strings.Join(tierNames(transform.Tiers()), ", "))
 	f.Uint64Var(&o.seed, "seed", d.Seed, "the same seed gives the same run, to the last bit with --threads 1")
 
 	o.runtime.addRuntimeTo(cmd)
@@ -108,8 +115,20 @@ func (o *trainOptions) settings() train.Settings {
 	if o.loss == train.Focal {
 		s.Loss.Gamma = 2
 	}
-	s.Patience, s.Select, s.Augment, s.Seed = o.patience, o.selectBy, o.augment, o.seed
+	s.Patience, s.Select, s.Augment, s.ArtShare, s.Seed = o.patience, o.selectBy, o.augment, o.art, o.seed
+	s.Tiers = nil
+	for _, name := range o.tiers {
+		s.Tiers = append(s.Tiers, transform.Tier(name))
+	}
 	return s
+}
+
+func tierNames(tiers []transform.Tier) []string {
+	names := make([]string, len(tiers))
+	for i, t := range tiers {
+		names[i] = string(t)
+	}
+	return names
 }
 
 // sampleData is the value of --data that means the pictures inside the program.

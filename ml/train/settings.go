@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/maxmos001/bitmind-subnet/media/transform"
 )
 
 // Settings are everything that decides a run's result. They are stored as
@@ -29,8 +31,15 @@ type Settings struct {
 	// EMA is the decay of the averaged weights, which are then what is measured
 	// and kept; 0 for none.
 	EMA float64 `json:"ema"`
-	// Augment names what is done to the pictures of training.
+	// Augment says what is done to the pictures of training, as
+	// transform.ParseAugmentation reads it.
 	Augment string `json:"augment"`
+	// ArtShare is the share of human art in the real class, as loader.Balance; 0
+	// leaves it to the number of pictures.
+	ArtShare float64 `json:"art_share"`
+	// Tiers are the ways in which the pictures held out are looked at; all looks
+	// count the same.
+	Tiers []transform.Tier `json:"tiers"`
 	// Select is what makes an epoch the best: SelectAUC or SelectLoss, of the
 	// pictures held out.
 	Select string `json:"select"`
@@ -72,7 +81,8 @@ func Defaults() Settings {
 		Schedule:  Schedule{Kind: StepDown, Factor: 0.9, Every: 10},
 		Optimiser: Optimiser{Kind: Adam},
 		Loss:      Loss{Kind: CrossEntropy},
-		Select:    SelectAUC, Patience: 10, Seed: 1,
+		Augment:   "robust", Tiers: []transform.Tier{transform.TierClean, transform.TierChallenge},
+		Select: SelectAUC, Patience: 10, Seed: 1,
 	}
 }
 
@@ -96,7 +106,16 @@ func (s Settings) Check() error {
 	case s.Patience < 0:
 		return fmt.Errorf("a patience of %d epochs; try: 10, or 0 for none", s.Patience)
 	}
-	return cmp.Or(s.Schedule.Check(), s.Optimiser.Check(), s.Loss.Check())
+	if len(s.Tiers) == 0 {
+		return fmt.Errorf("no tier in which to look at the pictures held out; try: %s", transform.TierClean)
+	}
+	for _, t := range s.Tiers {
+		if _, err := transform.ParseTier(string(t)); err != nil {
+			return err
+		}
+	}
+	_, err := transform.ParseAugmentation(s.Augment)
+	return cmp.Or(err, s.Schedule.Check(), s.Optimiser.Check(), s.Loss.Check())
 }
 
 // Difference names the settings in which a run differs from the one stored, ""
@@ -106,6 +125,8 @@ func (s Settings) Difference(stored Settings) (string, error) {
 	if s.Schedule.Kind != Cosine {
 		stored.Epochs = s.Epochs
 	}
+	// The digest says which pictures they are, wherever they lie.
+	stored.Data.Name = s.Data.Name
 	now, err := flatten(s)
 	if err != nil {
 		return "", err
