@@ -23,6 +23,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -56,29 +57,59 @@ func Resume(dir string, step int64) (*Writer, error) {
 }
 
 func create(dir string, now func() time.Time) (*Writer, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	w, err := open(dir, now)
+	if err != nil {
 		return nil, fmt.Errorf("creating an event file: %w", err)
 	}
+	return w, nil
+}
+
+func open(dir string, now func() time.Time) (*Writer, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	earlier, err := eventFiles(dir)
+	if err != nil {
+		return nil, err
+	}
 	var f *os.File
-	for n := 0; ; n++ {
-		var err error
-		name := fmt.Sprintf("events.out.tfevents.%010d.%d.%d", now().Unix(), os.Getpid(), n)
+	for n := 0; f == nil; n++ {
+		name := fmt.Sprintf("%s%010d.%d.%d", filePrefix, now().Unix(), os.Getpid(), n)
 		f, err = os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-		if errors.Is(err, fs.ErrExist) {
-			continue
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
 		}
-		if err != nil {
-			return nil, fmt.Errorf("creating an event file: %w", err)
-		}
-		break
 	}
 	w := &Writer{file: f, buf: bufio.NewWriter(f), now: now}
 	w.write(fileVersion())
+	if len(earlier) == 0 {
+		// TensorBoard takes the first start of a session for the run's, and only
+		// later ones for restarts.
+		w.write(sessionStart(0))
+	}
 	// The folder shows as a run at once.
 	if err := w.Flush(); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return w, nil
+}
+
+// filePrefix begins the names by which TensorBoard finds event files.
+const filePrefix = "events.out.tfevents."
+
+// eventFiles lists the event files of a folder in the order of their names.
+func eventFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir) // sorted
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), filePrefix) {
+			files = append(files, filepath.Join(dir, e.Name()))
+		}
+	}
+	return files, nil
 }
 
 // Path is the event file's.
