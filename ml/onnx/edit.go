@@ -158,10 +158,11 @@ func (e *Editor) Rename(from, to string) {
 	in(e.Graph)
 }
 
-// NewNode makes a node of the standard operators with one output.
+// NewNode makes a node of the standard operators with one output. It has no name
+// of its own, which would have to differ from all others.
 func NewNode(op string, inputs []string, output string, attrs ...Attribute) *onnxpb.NodeProto {
 	n := &onnxpb.NodeProto{
-		Name: proto.String(output), OpType: proto.String(op), Input: inputs, Output: []string{output},
+		OpType: proto.String(op), Input: inputs, Output: []string{output},
 	}
 	for _, a := range attrs {
 		n.Attribute = append(n.Attribute, a.proto)
@@ -233,4 +234,22 @@ func ReadTensor(t *onnxpb.TensorProto) (Tensor, error) {
 		return out, fmt.Errorf("%w: %q has %d float32 values for the shape %v", ErrFormat, t.GetName(), len(out.Data), t.GetDims())
 	}
 	return out, nil
+}
+
+// FloatValue describes a float32 input or output; -1 is the dynamic axis "N".
+func FloatValue(name string, dims ...int64) *onnxpb.ValueInfoProto {
+	shape := &onnxpb.TensorShapeProto{}
+	for _, d := range dims {
+		dim := &onnxpb.TensorShapeProto_Dimension{Value: &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: d}}
+		if d < 0 {
+			dim.Value = &onnxpb.TensorShapeProto_Dimension_DimParam{DimParam: "N"}
+		}
+		shape.Dim = append(shape.Dim, dim)
+	}
+	return &onnxpb.ValueInfoProto{
+		Name: proto.String(name),
+		Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{TensorType: &onnxpb.TypeProto_Tensor{
+			ElemType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), Shape: shape,
+		}}},
+	}
 }

@@ -111,9 +111,9 @@ func (s *Signature) readGraph(graph []byte) error {
 				return err
 			}
 			if num == graphInput {
-				s.Inputs = append(s.Inputs, port(info))
+				s.Inputs = append(s.Inputs, PortOf(info))
 			} else {
-				s.Outputs = append(s.Outputs, port(info))
+				s.Outputs = append(s.Outputs, PortOf(info))
 			}
 		case graphInitializer:
 			return fields(value, func(num protowire.Number, _, name []byte) error {
@@ -130,7 +130,8 @@ func (s *Signature) readGraph(graph []byte) error {
 	return err
 }
 
-func port(info *onnxpb.ValueInfoProto) Port {
+// PortOf describes an input or output of a graph.
+func PortOf(info *onnxpb.ValueInfoProto) Port {
 	p := Port{Name: info.GetName()}
 	t := info.GetType().GetTensorType()
 	if t == nil {

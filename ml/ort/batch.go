@@ -87,7 +87,7 @@ func (b *Batcher) check() error {
 	in := b.session.inputs[0]
 	want := append([]int64{-1}, b.opts.Item...)
 	ok := in.Type == "float" && len(in.Dims) == len(want)
-	for i := 0; ok && i < len(want); i++ {
+	for i := 1; ok && i < len(want); i++ {
 		ok = in.Dims[i] == -1 || in.Dims[i] == want[i]
 	}
 	if !ok {

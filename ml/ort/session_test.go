@@ -76,6 +76,32 @@ func newBatcher(t testing.TB, r *ort.Runtime, length int, opts ort.BatchOptions)
 	return s, b
 }
 
+// A graph that was exported for one item takes several in turn.
+func TestBatcherOfASingleItem(t *testing.T) {
+	m := sumModel(t, 2)
+	for _, v := range []*onnxpb.ValueInfoProto{m.Graph.Input[0], m.Graph.Output[0]} {
+		v.Type.GetTensorType().Shape.Dim[0].Value = &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: 1}
+	}
+	s, err := open(t).NewSession(marshal(t, m), ort.SessionOptions{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := s.NewBatcher(ort.BatchOptions{Item: []int64{2}, Max: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []float32
+	err = b.Run(t.Context(), 3,
+		func(i int, dst []float32) error { dst[0], dst[1] = float32(i), 1; return nil },
+		func(_ int, result []float32) { got = append(got, result[0]) })
+	if err != nil || fmt.Sprint(got) != "[1 2 3]" {
+		t.Errorf("%v, %v", got, err)
+	}
+	if err := errors.Join(b.Close(), s.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
 // An output of unknown shape is as large as the model makes it.
 func TestEvaluate(t *testing.T) {
 	b := onnx.NewBuilder("positive")
