@@ -105,9 +105,10 @@ func Model(ctx context.Context, data []byte, opts Options) (*Result, error) {
 	if len(m.GetGraph().GetNode()) == 0 {
 		return nil, fmt.Errorf("%w: it has no operators; try: export it anew", onnx.ErrFormat)
 	}
-	if err := opts.check(); err != nil {
+	if err := opts.Check(); err != nil {
 		return nil, err
 	}
+	opts.fill()
 	if err := inline(m, opts.Files); err != nil {
 		return nil, err
 	}
@@ -124,17 +125,10 @@ func Model(ctx context.Context, data []byte, opts Options) (*Result, error) {
 	return c.finish(ctx)
 }
 
-func (o *Options) check() error {
-	o.Architecture = orElse(o.Architecture, "onnx")
-	o.Fit = orElse(o.Fit, FitShort)
-	if o.Calibration == (detector.Calibration{}) {
-		o.Calibration.Scale = 1
-	}
-	if o.Verdict == (detector.Band{}) {
-		o.Verdict = detector.DefaultBand
-	}
+// Check reports the first option that is not one.
+func (o Options) Check() error {
 	switch o.Fit {
-	case FitShort, FitCrop, FitStretch:
+	case "", FitShort, FitCrop, FitStretch:
 	default:
 		return fmt.Errorf("fit %q; try: %s, %s or %s", o.Fit, FitShort, FitCrop, FitStretch)
 	}
@@ -144,6 +138,17 @@ func (o *Options) check() error {
 		return fmt.Errorf("kind of output %q; try: %s, %s, %s or %s", o.Kind, Logit, Probability, Logits, Probabilities)
 	}
 	return nil
+}
+
+func (o *Options) fill() {
+	o.Architecture = orElse(o.Architecture, "onnx")
+	o.Fit = orElse(o.Fit, FitShort)
+	if o.Calibration == (detector.Calibration{}) {
+		o.Calibration.Scale = 1
+	}
+	if o.Verdict == (detector.Band{}) {
+		o.Verdict = detector.DefaultBand
+	}
 }
 
 func orElse(s, otherwise string) string {
@@ -224,7 +229,7 @@ func (c *converter) finish(ctx context.Context) (*Result, error) {
 	if c.width != c.height && c.opts.Fit != FitStretch {
 		r.Notes = append(r.Notes, fmt.Sprintf("pictures are stretched to the graph's %d x %d", c.width, c.height))
 	}
-	if err := r.try(ctx, c.opts.Runtime, c.fixedBatch); err != nil {
+	if err := r.try(ctx, c.opts.Runtime); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -240,8 +245,8 @@ func withoutKey(props []*onnxpb.StringStringEntryProto, key string) []*onnxpb.St
 	return out
 }
 
-// Write stores the detector: in one file where path ends in .onnx, else in a
-// folder. What was there before is replaced as a whole.
+// Write stores the detector: in one file where path ends in .onnx, which replaces
+// one of that name as a whole, else in a folder.
 func (r *Result) Write(path string) error {
 	if !strings.HasSuffix(path, ".onnx") {
 		return detector.Write(path, r.Description, r.Model)

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"image"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -44,20 +42,10 @@ func randomPictures(width, height int) []*image.RGBA {
 
 // try loads the detector as a program that uses it does, and has it judge random
 // pictures.
-func (r *Result) try(ctx context.Context, opts detector.Options, single bool) error {
-	dir, err := os.MkdirTemp("", "bitmind-convert-")
+func (r *Result) try(ctx context.Context, opts detector.Options) error {
+	d, err := detector.New(r.Description, r.Model, opts)
 	if err != nil {
-		return fmt.Errorf("trying the detector: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	// In one file, which is the stricter form.
-	path := filepath.Join(dir, "detector.onnx")
-	if err := r.Write(path); err != nil {
 		return err
-	}
-	d, err := detector.Load(path, opts)
-	if err != nil {
-		return fmt.Errorf("trying the detector: %w", errors.Unwrap(err)) // without the temporary file's name
 	}
 	width, height := r.Description.Preprocess.Size()
 	var pictures []image.Image

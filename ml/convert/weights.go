@@ -11,6 +11,9 @@ import (
 	"github.com/maxmos001/bitmind-subnet/ml/onnx"
 )
 
+// Architectures lists the architectures whose weights can be converted.
+func Architectures() []string { return []string{"npr"} }
+
 // Weights makes a detector of an architecture's weights, as torchfile.ReadFile
 // gives them.
 func Weights(ctx context.Context, w onnx.Weights, opts Options) (*Result, error) {
@@ -20,8 +23,8 @@ func Weights(ctx context.Context, w onnx.Weights, opts Options) (*Result, error)
 	if opts.Size == 0 {
 		opts.Size = 256
 	}
-	if opts.Architecture != "npr" {
-		return nil, fmt.Errorf("architecture %q; try: npr", opts.Architecture)
+	if !slices.Contains(Architectures(), opts.Architecture) {
+		return nil, fmt.Errorf("architecture %q; try: %s", opts.Architecture, strings.Join(Architectures(), ", "))
 	}
 	m, err := onnx.NPR(w, onnx.NPROptions{})
 	if err != nil {

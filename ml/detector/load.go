@@ -50,25 +50,61 @@ func Load(path string, opts Options) (Detector, error) {
 }
 
 func load(path string, opts Options) (Detector, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, withoutPath(err)
-	}
-	if info.IsDir() {
-		return loadFS(os.DirFS(path), ".", opts)
-	}
-	if filepath.Base(path) == DescriptionFile {
-		return loadFS(os.DirFS(filepath.Dir(path)), ".", opts)
-	}
-	model, err := os.ReadFile(path)
-	if err != nil {
-		return nil, withoutPath(err)
-	}
-	description, err := Unpack(model)
+	description, model, err := readPath(path)
 	if err != nil {
 		return nil, err
 	}
 	return newModel(description, model, opts)
+}
+
+// New makes a detector of a graph in memory, which need not have the hash that
+// the description names, and runs it once.
+func New(d Description, graph []byte, opts Options) (Detector, error) {
+	if d.Graph.SHA256 == "" {
+		sum := sha256.Sum256(graph)
+		d.Graph.SHA256 = hex.EncodeToString(sum[:])
+	}
+	err := d.Check()
+	var made Detector
+	if err == nil {
+		made, err = newModel(&d, graph, opts)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("making a detector: %w", err)
+	}
+	return made, nil
+}
+
+// ReadPath gives the description and the graph's file of the detector at path,
+// a folder or an ONNX file, after checking the one against the other.
+func ReadPath(path string) (*Description, []byte, error) {
+	description, model, err := readPath(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the detector %s: %w", path, err)
+	}
+	return description, model, nil
+}
+
+func readPath(path string) (*Description, []byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, nil, withoutPath(err)
+	}
+	if info.IsDir() {
+		return Read(os.DirFS(path), ".")
+	}
+	if filepath.Base(path) == DescriptionFile {
+		return Read(os.DirFS(filepath.Dir(path)), ".")
+	}
+	model, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, withoutPath(err)
+	}
+	description, err := Unpack(model)
+	if err != nil {
+		return nil, nil, err
+	}
+	return description, model, nil
 }
 
 // LoadFS opens the detector in a folder of a file system, such as an embedded

@@ -108,6 +108,50 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+// A detector in memory answers as one on disk does, and is checked as well.
+func TestNewAndReadPath(t *testing.T) {
+	dir := folder(t, nil)
+	description, graph, err := detector.ReadPath(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, _, err := detector.ReadPath(filepath.Join(dir, detector.DescriptionFile)); err != nil || again.Name != description.Name {
+		t.Errorf("by the description's file: %v, %v", again, err)
+	}
+	packed, err := detector.Pack(*description, graph)
+	if err != nil {
+		t.Fatal(err)
+	}
+	single := filepath.Join(t.TempDir(), "one.onnx")
+	if err := os.WriteFile(single, packed, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if again, _, err := detector.ReadPath(single); err != nil || again.Name != description.Name {
+		t.Errorf("in one file: %v, %v", again, err)
+	}
+	if _, _, err := detector.ReadPath(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a missing path: %v", err)
+	}
+	want := load(t, dir)
+	defer want.Close()
+	description.Graph = detector.Graph{}
+	got, err := detector.New(*description, graph, detector.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer got.Close()
+	img := detectortest.Pictures()["odd"]
+	a, errA := want.Detect(t.Context(), img)
+	b, errB := got.Detect(t.Context(), img)
+	if a != b || errA != nil || errB != nil || got.Info().SHA256 != want.Info().SHA256 {
+		t.Errorf("%v, %v and %v, %v", a, errA, b, errB)
+	}
+	description.Name = ""
+	if _, err := detector.New(*description, graph, detector.Options{}); !errors.Is(err, detector.ErrDescription) {
+		t.Errorf("no name: %v", err)
+	}
+}
+
 // The score is what the graph gives for the preprocessed picture, calibrated;
 // both forms of a detector agree.
 func TestScoreFollowsTheDescription(t *testing.T) {

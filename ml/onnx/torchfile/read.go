@@ -37,9 +37,8 @@ func ReadFile(name string) (onnx.Weights, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading weights: %w", err)
 	}
-	// Safetensors begin with the length of a JSON object, which begins with {.
 	read := Read
-	if len(data) > 8 && data[8] == '{' && data[7] == 0 {
+	if isSafetensors(data) {
 		read = onnx.ReadSafetensors
 	}
 	w, err := read(data)
@@ -48,6 +47,19 @@ func ReadFile(name string) (onnx.Weights, error) {
 	}
 	return w, nil
 }
+
+// Is says whether a file that begins like this is one of those that ReadFile
+// reads; 16 bytes suffice.
+func Is(start []byte) bool {
+	return bytes.HasPrefix(start, zipMagic) || len(start) > 0 && start[0] == pickleMagic || isSafetensors(start)
+}
+
+var zipMagic = []byte("PK\x03\x04")
+
+const pickleMagic = 0x80
+
+// isSafetensors: the length of a JSON object, and the object.
+func isSafetensors(data []byte) bool { return len(data) > 8 && data[8] == '{' && data[7] == 0 }
 
 // Read reads the weights in a checkpoint: a dictionary of tensors, alone or
 // within another under state_dict, model, netG or the like. Prefixes that all
@@ -67,11 +79,11 @@ func Read(data []byte) (onnx.Weights, error) {
 
 func load(data []byte) (any, error) {
 	switch {
-	case bytes.HasPrefix(data, []byte("PK\x03\x04")):
+	case bytes.HasPrefix(data, zipMagic):
 		return loadZip(data)
 	case len(data) > 262 && string(data[257:262]) == "ustar":
 		return nil, errors.New("it is of the form that PyTorch wrote before 0.1.10; try: save it again with a newer PyTorch")
-	case len(data) > 0 && data[0] == 0x80:
+	case len(data) > 0 && data[0] == pickleMagic:
 		return loadLegacy(data)
 	}
 	return nil, errors.New("it begins like none; try: a file made by torch.save, or .safetensors")
