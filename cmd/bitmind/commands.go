@@ -16,5 +16,7 @@ func commands() []*cobra.Command {
 		newPredictCmd(),
 		newModelCmd(),
 		newEvalCmd(),
+		newDataCmd(),
+		newTrainCmd(),
 	}
 }

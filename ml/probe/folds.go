@@ -78,9 +78,10 @@ func Folds(pictures []Picture, n int) ([]int, error) {
 }
 
 // pictureWeights weighs pictures such that both classes weigh the same, human art
-// has its share of the real class (where there is both art and not), and within
-// each, sources weigh as the square root of their size. use says which pictures
-// count; the weights of those sum to 1, others are 0.
+// has its share of the real class (0: what its sources' sizes give; else where
+// there is both art and not), and within each, sources weigh as the square root
+// of their size. use says which pictures count; the weights of those sum to 1,
+// others are 0.
 func pictureWeights(pictures []Picture, artShare float64, use func(i int) bool) []float64 {
 	size := map[string]float64{}
 	for i, p := range pictures {
@@ -106,8 +107,8 @@ func pictureWeights(pictures []Picture, artShare float64, use func(i int) bool) 
 		}
 	}
 	share := [3]float64{0.5 * (1 - artShare), 0.5 * artShare, 0.5}
-	if total[0] == 0 || total[1] == 0 {
-		share[0], share[1] = 0.5, 0.5
+	if real := total[0] + total[1]; artShare == 0 || total[0] == 0 || total[1] == 0 {
+		share[0], share[1] = 0.5*total[0]/real, 0.5*total[1]/real
 	}
 	for i, p := range pictures {
 		if weights[i] > 0 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/ml/encoder"
+	"github.com/maxmos001/bitmind-subnet/ml/evaluate"
 	"github.com/maxmos001/bitmind-subnet/ml/train"
 )
 
@@ -18,7 +19,8 @@ type TrainOptions struct {
 	// L2 lists the strengths of the regularisation among which the folds choose.
 	// Default DefaultL2.
 	L2 []float64
-	// ArtShare is the part of the real class's weight that human art has.
+	// ArtShare is the part of the real class's weight that human art (sources named
+	// art_*) has; 0 leaves it to its sources' sizes.
 	ArtShare float64
 	// Folds is how many times whole sources are held out; default 5.
 	Folds int
@@ -38,7 +40,7 @@ type TrainOptions struct {
 
 // DefaultL2 are the strengths of the regularisation that are tried, from the
 // strongest: each fit starts where the one before ended.
-var DefaultL2 = []float64{1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001}
+var DefaultL2 = []float64{3, 1, 0.3, 0.1, 0.03, 0.01, 0.003}
 
 // Trial is how one strength did on the held-out sources.
 type Trial struct {
@@ -76,11 +78,11 @@ type Result struct {
 
 // Tier is how held-out sources fare in one view.
 type Tier struct {
-	AUC       float64 `json:"auc"`
-	Accuracy  float64 `json:"balanced_accuracy"`
-	PhotoFPR  float64 `json:"fpr_photographs"`
-	ArtFPR    float64 `json:"fpr_art"` // NaN without art
-	Detection float64 `json:"detection"`
+	AUC       float64        `json:"auc"`
+	Accuracy  float64        `json:"balanced_accuracy"`
+	PhotoFPR  float64        `json:"fpr_photographs"`
+	ArtFPR    evaluate.Value `json:"fpr_art"` // undefined without art
+	Detection float64        `json:"detection"`
 }
 
 func (o *TrainOptions) setDefaults() {
@@ -403,7 +405,7 @@ func (t *trainer) tier(r *Result, view string) Tier {
 		labels, scores, ones = append(labels, p.Label), append(scores, z), append(ones, 1)
 	}
 	out := Tier{
-		AUC: weightedAUC(labels, scores, ones), PhotoFPR: above[0] / n[0], ArtFPR: above[1] / n[1], Detection: above[2] / n[2],
+		AUC: weightedAUC(labels, scores, ones), PhotoFPR: above[0] / n[0], ArtFPR: evaluate.Value(above[1] / n[1]), Detection: above[2] / n[2],
 	}
 	out.Accuracy = (out.Detection + 1 - (above[0]+above[1])/(n[0]+n[1])) / 2
 	return out
