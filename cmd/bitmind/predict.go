@@ -1,16 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"image"
+	"image/png"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/maxmos001/bitmind-subnet/media/dataset"
@@ -19,8 +22,9 @@ import (
 )
 
 type predictOptions struct {
-	model modelFlags
-	json  bool
+	model   modelFlags
+	json    bool
+	heatmap string
 }
 
 func newPredictCmd() *cobra.Command {
@@ -36,6 +40,11 @@ A FILE is a JPEG, PNG, WebP or GIF (its first frame), a folder (the pictures in
 it, at any depth), or - for standard input. A picture that cannot be read is
 reported and the others go on.
 
+With --heatmap FILE.png and one picture, the picture is also written with its
+parts coloured: red where they look AI-generated, blue where they look real, grey
+where the detector did not look. That needs a detector that judges parts, such as
+one of the architecture ladeda.
+
 ` + libraryHint + `
 
 Exit status: 0 done, 1 failed (also when a picture could not be read), 2 wrong usage.`,
@@ -46,6 +55,7 @@ Exit status: 0 done, 1 failed (also when a picture could not be read), 2 wrong u
 		RunE: func(cmd *cobra.Command, args []string) error { return opts.run(cmd, args) },
 	}
 	opts.model.addTo(cmd)
+	cmd.Flags().StringVar(&opts.heatmap, "heatmap", "", "PNG `file` to draw which parts of the picture look AI-generated")
 	cmd.Flags().BoolVar(&opts.json, "json", false, "print one JSON object per picture: file, score and verdict, or file and error")
 	return cmd
 }
@@ -62,6 +72,9 @@ func (o predictOptions) run(cmd *cobra.Command, args []string) (err error) {
 		return err
 	}
 	files, failures := predictFiles(args)
+	if o.heatmap != "" && len(files) != 1 {
+		return usagef("--heatmap draws one picture, not %d; try: name a single file", len(files))
+	}
 	d, err := o.model.open(log)
 	if err != nil {
 		return err
@@ -75,6 +88,12 @@ func (o predictOptions) run(cmd *cobra.Command, args []string) (err error) {
 		if err := p.report(f); err != nil {
 			return err
 		}
+	}
+	if o.heatmap != "" {
+		if err := p.draw(cmd.Context(), files[0], o.heatmap); err != nil {
+			return err
+		}
+		files = nil
 	}
 	for _, file := range files {
 		if err := p.add(cmd.Context(), file); err != nil {
@@ -143,13 +162,8 @@ func (p *predictor) add(ctx context.Context, file string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	next := prediction{File: file}
-	var img *image.RGBA
-	if file == "-" {
-		img, _, next.err = decode.Reader(p.stdin, decode.Limits{})
-	} else {
-		img, _, next.err = decode.File(file, decode.Limits{})
-	}
+	img, err := p.read(file)
+	next := prediction{File: file, err: err}
 	p.waiting = append(p.waiting, next)
 	if next.err == nil {
 		p.images = append(p.images, img)
@@ -159,6 +173,46 @@ func (p *predictor) add(ctx context.Context, file string) error {
 		return nil
 	}
 	return p.flush(ctx)
+}
+
+func (p *predictor) read(file string) (*image.RGBA, error) {
+	if file == "-" {
+		img, _, err := decode.Reader(p.stdin, decode.Limits{})
+		return img, err
+	}
+	img, _, err := decode.File(file, decode.Limits{})
+	return img, err
+}
+
+// draw scores one picture and writes it with its heatmap.
+func (p *predictor) draw(ctx context.Context, file, output string) error {
+	img, err := p.read(file)
+	if err != nil {
+		return p.report(prediction{File: file, err: err})
+	}
+	heatmapper, ok := p.detector.(detector.Heatmapper)
+	if !ok {
+		return detector.ErrNoHeatmap
+	}
+	heatmap, err := heatmapper.Heatmap(ctx, img)
+	if errors.Is(err, detector.ErrNoHeatmap) {
+		return fmt.Errorf("%w; try: --model with one of the architecture ladeda", err)
+	}
+	if err != nil {
+		return err
+	}
+	over, err := heatmap.Overlay(img)
+	if err != nil {
+		return err
+	}
+	var data bytes.Buffer
+	if err := png.Encode(&data, over); err != nil {
+		return fmt.Errorf("encoding the heatmap: %w", err)
+	}
+	if err := renameio.WriteFile(output, data.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("writing the heatmap: %w", err)
+	}
+	return p.report(prediction{File: file, Score: heatmap.Score, Verdict: p.band.Verdict(heatmap.Score)})
 }
 
 // flush scores the pictures that wait.

@@ -79,7 +79,7 @@ type nprGraph struct {
 
 // weight returns the named weight; a missing one is reported by Model.
 func (g *nprGraph) weight(name string, shape ...int) Tensor {
-	t, err := g.weights.get(name, shape...)
+	t, err := g.weights.Get(name, shape...)
 	if err != nil {
 		g.fail(err)
 		return NewTensor(shape...)

@@ -25,8 +25,8 @@ func NewTensor(shape ...int) Tensor {
 // convolutions are [out, in, height, width], linear layers [out, in].
 type Weights map[string]Tensor
 
-// get returns the tensor of that name after checking its shape.
-func (w Weights) get(name string, shape ...int) (Tensor, error) {
+// Get returns the tensor of that name after checking its shape.
+func (w Weights) Get(name string, shape ...int) (Tensor, error) {
 	t, ok := w[name]
 	if !ok {
 		return Tensor{}, fmt.Errorf("weight %q is missing", name)
