@@ -12,28 +12,39 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestAgreesWithScikitLearn compares with scikit-learn's values
-// (testdata/make.py).
-func TestAgreesWithScikitLearn(t *testing.T) {
+// golden are scikit-learn's and numpy's values (testdata/make.py).
+type golden struct {
+	Cases []struct {
+		Name        string
+		Labels      []int
+		Scores      []float64
+		Want        map[string]*float64
+		Curve       [][3]*float64 // false-positive rate, detection rate, threshold
+		Reliability [][3]*float64 // number, mean score, part that is synthetic
+	}
+	Quantiles struct{ Values, Q, Want []float64 }
+}
+
+func readGolden(t *testing.T) golden {
+	t.Helper()
 	data, err := os.ReadFile("testdata/golden.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var golden struct {
-		Cases []struct {
-			Name   string
-			Labels []int
-			Scores []float64
-			Want   map[string]*float64
-		}
-	}
-	if err := json.Unmarshal(data, &golden); err != nil {
+	var g golden
+	if err := json.Unmarshal(data, &g); err != nil {
 		t.Fatal(err)
 	}
-	if len(golden.Cases) < 10 {
-		t.Fatalf("%d cases", len(golden.Cases))
+	if len(g.Cases) < 10 || len(g.Quantiles.Want) < 5 {
+		t.Fatalf("%d cases, %d quantiles", len(g.Cases), len(g.Quantiles.Want))
 	}
-	for _, c := range golden.Cases {
+	return g
+}
+
+// TestAgreesWithScikitLearn compares with scikit-learn's values
+// (testdata/make.py).
+func TestAgreesWithScikitLearn(t *testing.T) {
+	for _, c := range readGolden(t).Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			m, err := Compute(c.Labels, c.Scores)
 			if err != nil {
@@ -104,14 +115,9 @@ func TestOrderDoesNotMatter(t *testing.T) {
 				t.Fatalf("out of range: %+v", a)
 			}
 		}
-		pair(a.Accuracy, b.Accuracy)
-		pair(a.BalancedAccuracy, b.BalancedAccuracy)
-		pair(a.ROCAUC, b.ROCAUC)
-		pair(a.AveragePrecision, b.AveragePrecision)
-		pair(a.MCC, b.MCC)
-		pair(a.Brier, b.Brier)
-		pair(a.ECE, b.ECE)
-		pair(a.FPR, b.FPR)
+		for _, m := range Measures() {
+			pair(m.Of(a), m.Of(b))
+		}
 	})
 }
 
@@ -136,7 +142,7 @@ func TestErrors(t *testing.T) {
 
 func TestSummarise(t *testing.T) {
 	r, err := Summarise([]Judgement{
-		{"b", 0, 0.1}, {"b", 0, 0.9}, {"a", 0, 0.2}, {"a", 1, 0.8}, {"c", 1, 0.4},
+		{"b", 0, 0.1, ""}, {"b", 0, 0.9, ""}, {"a", 0, 0.2, ""}, {"a", 1, 0.8, ""}, {"c", 1, 0.4, ""},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,53 +1,59 @@
 package evaluate
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
+	"strings"
 )
 
 // Judgement is one picture's score beside what it is.
 type Judgement struct {
-	Source string  // where the picture comes from
-	Label  int     // 1 AI-generated, 0 real
-	Score  float64 // in [0,1]
+	Source  string  `json:"source"` // where the picture comes from
+	Label   int     `json:"label"`  // 1 AI-generated, 0 real
+	Score   float64 `json:"score"`  // in [0,1]
+	Picture string  `json:"picture,omitempty"`
 }
+
+// Wrong says whether the verdict is not the label.
+func (j Judgement) Wrong() bool { return (j.Score > Threshold) != (j.Label == 1) }
 
 // Report holds the measures of a set of pictures and of each of its sources.
 type Report struct {
 	Metrics
 	// PerSource is keyed by class and source: "real/holiday", "fake/flux". A
-	// source has one class, so only accuracy, brier, ece, and fpr are defined.
+	// source has one class, so only accuracy, brier, ece, and fpr or detection are
+	// defined.
 	PerSource map[string]Metrics `json:"per_source"`
 }
 
 // Summarise computes a report.
 func Summarise(judgements []Judgement) (Report, error) {
-	type set struct {
-		labels []int
-		scores []float64
-	}
-	var all set
-	sources := map[string]*set{}
-	for _, j := range judgements {
-		all.labels, all.scores = append(all.labels, j.Label), append(all.scores, j.Score)
-		key := SourceKey(j.Label, j.Source)
-		if sources[key] == nil {
-			sources[key] = &set{}
-		}
-		s := sources[key]
-		s.labels, s.scores = append(s.labels, j.Label), append(s.scores, j.Score)
-	}
-	m, err := Compute(all.labels, all.scores)
+	m, err := Compute(columns(judgements))
 	if err != nil {
 		return Report{}, err
 	}
 	r := Report{Metrics: m, PerSource: map[string]Metrics{}}
-	for key, s := range sources {
-		if r.PerSource[key], err = Compute(s.labels, s.scores); err != nil {
+	sources := map[string][]Judgement{}
+	for _, j := range judgements {
+		key := SourceKey(j.Label, j.Source)
+		sources[key] = append(sources[key], j)
+	}
+	for key, list := range sources {
+		if r.PerSource[key], err = Compute(columns(list)); err != nil {
 			return Report{}, fmt.Errorf("source %s: %w", key, err)
 		}
 	}
 	return r, nil
+}
+
+func columns(judgements []Judgement) (labels []int, scores []float64) {
+	for _, j := range judgements {
+		labels, scores = append(labels, j.Label), append(scores, j.Score)
+	}
+	return labels, scores
 }
 
 // SourceKey names a source within its class, as Report.PerSource does.
@@ -60,18 +66,113 @@ func SourceKey(label int, source string) string {
 
 // Sources lists the keys of PerSource: real ones first, each class by name.
 func (r Report) Sources() []string {
-	var keys []string
-	for k := range r.PerSource {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b string) int {
-		if a[0] != b[0] {
-			return int(b[0]) - int(a[0]) // r before f
-		}
-		if a < b {
-			return -1
-		}
-		return 1
+	return slices.SortedFunc(maps.Keys(r.PerSource), func(a, b string) int {
+		return cmp.Or(cmp.Compare(b[0], a[0]), cmp.Compare(a, b)) // r before f
 	})
-	return keys
+}
+
+// ArtPrefix begins the names of sources of human art: a painting called
+// AI-generated is the complaint that users make most, so it is told apart from
+// photographs.
+const ArtPrefix = "art_"
+
+// The groups of real pictures.
+const (
+	Photographs = "photographs" // all that is not HumanArt
+	HumanArt    = "human art"   // of sources whose names begin with ArtPrefix
+)
+
+// GroupOf names the group of a real picture, "" for an AI-generated one.
+func GroupOf(label int, source string) string {
+	switch {
+	case label == 1:
+		return ""
+	case strings.HasPrefix(source, ArtPrefix):
+		return HumanArt
+	default:
+		return Photographs
+	}
+}
+
+// Group holds the measures of one group of real pictures against all AI-generated
+// ones.
+type Group struct {
+	Real int `json:"real"` // pictures of the group; N counts the AI-generated too
+	Metrics
+	Intervals Intervals `json:"intervals,omitempty"`
+}
+
+// Assessment is everything that is said of a detector on one set of pictures.
+type Assessment struct {
+	Report
+	Intervals Intervals `json:"intervals,omitempty"`
+	// Groups are keyed by Photographs and HumanArt; those without pictures are
+	// left out.
+	Groups      map[string]Group `json:"groups"`
+	Reliability []Bin            `json:"reliability"`
+	Curve       []Point          `json:"roc,omitempty"`
+}
+
+// Assess computes an assessment. The same judgements in another order give the
+// same.
+func Assess(judgements []Judgement, b Bootstrap) (Assessment, error) {
+	if err := b.check(); err != nil {
+		return Assessment{}, err
+	}
+	s, err := newSet(judgements)
+	if err != nil {
+		return Assessment{}, err
+	}
+	a := Assessment{Groups: map[string]Group{}}
+	if a.Report, err = Summarise(s.judged); err != nil {
+		return Assessment{}, err
+	}
+	labels, scores := columns(s.judged)
+	if a.Reliability, err = Reliability(labels, scores); err != nil {
+		return Assessment{}, err
+	}
+	if a.Curve, err = Curve(labels, scores); err != nil {
+		return Assessment{}, err
+	}
+	names := []string{Photographs, HumanArt}
+	parts := []func(Judgement) bool{func(Judgement) bool { return true }}
+	for _, name := range names {
+		parts = append(parts, func(j Judgement) bool { return j.Label == 1 || GroupOf(j.Label, j.Source) == name })
+	}
+	intervals := s.intervals(b, parts)
+	a.Intervals = intervals[0]
+	for k, name := range names {
+		var list []Judgement
+		real := 0
+		for _, j := range s.judged {
+			if parts[k+1](j) {
+				list = append(list, j)
+				real += 1 - j.Label
+			}
+		}
+		if real == 0 {
+			continue
+		}
+		m, err := Compute(columns(list))
+		if err != nil {
+			return Assessment{}, err
+		}
+		a.Groups[name] = Group{real, m, intervals[k+1]}
+	}
+	return a, nil
+}
+
+// Mistakes lists the wrong verdicts about pictures of a class that the detector
+// was surest of, at most n.
+func Mistakes(judgements []Judgement, label, n int) []Judgement {
+	var wrong []Judgement
+	for _, j := range judgements {
+		if j.Label == label && j.Wrong() {
+			wrong = append(wrong, j)
+		}
+	}
+	slices.SortStableFunc(wrong, func(a, b Judgement) int {
+		return cmp.Or(cmp.Compare(math.Abs(b.Score-float64(label)), math.Abs(a.Score-float64(label))), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Picture, b.Picture))
+	})
+	return wrong[:min(n, len(wrong))]
 }
