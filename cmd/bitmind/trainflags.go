@@ -2,9 +2,7 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -15,7 +13,6 @@ import (
 	"github.com/maxmos001/bitmind-subnet/media/transform"
 	"github.com/maxmos001/bitmind-subnet/ml/loader"
 	"github.com/maxmos001/bitmind-subnet/ml/train"
-	"github.com/maxmos001/bitmind-subnet/samples"
 )
 
 // trainOptions are the flags of `bitmind train`, for every architecture.
@@ -61,7 +58,7 @@ func (o *trainOptions) addTo(cmd *cobra.Command) {
 	d := train.Defaults()
 	f := cmd.Flags()
 	f.StringVar(&o.arch, "arch", "", "what to train: an architecture, or probe, features or ensemble")
-	f.StringVar(&o.data, "data", "", "folder of pictures: real/<source>/* and fake/<source>/*; or 'samples' for those inside the program")
+	f.StringVar(&o.data, "data", "", dataHelp)
 	f.StringVar(&o.images.real, "real", "", "folder of real images as a validator takes it, in place of --data")
 	f.StringVar(&o.images.synthetic, "synthetic", "", "folder of AI-generated images as a validator takes it, in place of --data")
 	f.StringVar(&o.split, "split", "", "only the pictures that manifest.tsv puts in this split (default: all)")
@@ -216,13 +213,7 @@ func (o *trainOptions) openSet(split string) (set dataset.Labelled, err error) {
 	case o.data == "":
 		set.Real, set.Synthetic, err = o.images.open()
 	default:
-		set, err = dataset.OpenLabelled(o.data, split)
-		if errors.Is(err, fs.ErrNotExist) && o.data == sampleData {
-			set, err = dataset.LabelledFS(samples.FS, split)
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("--data: %w; try: a folder that holds real/<source>/* and fake/<source>/*", err)
-		}
+		set, err = openPictures(o.data, split)
 	}
 	if err != nil {
 		return dataset.Labelled{}, err
