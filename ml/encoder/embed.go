@@ -1,6 +1,7 @@
 package encoder
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -26,8 +27,8 @@ type EmbedOptions struct {
 	Taps []string // names, ranges ("0-3") or "all"
 	Side int      // of the pictures that are given; 0 means what the encoder sees
 	Fit  Fit      // how a picture is brought to what the encoder sees; default Scale
-	// Sees is the side that an encoder works at whose graph takes any; 0 means
-	// Side.
+	// Sees is the side that an encoder works at whose graph takes any; 0 means what
+	// it prefers. A smaller one costs less.
 	Sees int
 	// Weights is how the weights are stored: "" or "float", "fp16", "int8". They
 	// are computed with in float32 all the same.
@@ -72,23 +73,22 @@ func (e *Encoder) embed(opts EmbedOptions) (*Embedding, error) {
 		return nil, err
 	}
 	if opts.Side == 0 {
-		opts.Side = e.Side
+		opts.Side = max(e.Side, e.Prefers)
 	}
 	if opts.Fit == "" {
 		opts.Fit = Scale
 	}
 	sees := e.Side
 	if sees == 0 {
-		sees = opts.Sees
-	}
-	if sees == 0 {
-		sees = opts.Side
+		sees = cmp.Or(opts.Sees, e.Prefers, opts.Side)
 	}
 	switch {
 	case opts.Side < 1 || opts.Side > maxSide:
 		return nil, fmt.Errorf("%w: pictures of side %d; try: 256", ErrModel, opts.Side)
 	case opts.Sees != 0 && opts.Sees != sees:
 		return nil, fmt.Errorf("%w: it sees %d pixels and no other number; asked was %d", ErrModel, sees, opts.Sees)
+	case e.Multiple > 1 && sees%e.Multiple != 0:
+		return nil, fmt.Errorf("%w: it sees multiples of %d pixels; asked was %d", ErrModel, e.Multiple, sees)
 	case opts.Fit == Crop && sees > opts.Side:
 		return nil, fmt.Errorf("%w: %d pixels cannot be cropped from pictures of side %d", ErrModel, sees, opts.Side)
 	}

@@ -31,7 +31,9 @@ type Encoder struct {
 	// (v/255 - Mean) / Std.
 	Model     *onnxpb.ModelProto
 	Input     string
-	Side      int // 0: the graph takes any
+	Side      int // 0: the graph takes any that is a multiple of Multiple
+	Prefers   int // of those, the one it works at unless asked; 0: the pictures' own
+	Multiple  int // 0 stands for 1
 	Mean, Std [3]float32
 	Taps      []Tap // from the first layer to the last
 }

