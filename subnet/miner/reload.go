@@ -167,7 +167,8 @@ func (r *reloader) look(ctx context.Context) error {
 const maxModelFiles = 10_000
 
 // fingerprint changes when any file at or below the path does: it covers names,
-// sizes and times.
+// sizes and times, and where the system tells it the file's identity, as a copy
+// may keep both size and time.
 func fingerprint(path string) (string, error) {
 	root, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -187,7 +188,7 @@ func fingerprint(path string) (string, error) {
 			return fmt.Errorf("%s holds more than %d files", path, maxModelFiles)
 		}
 		if !info.IsDir() {
-			fmt.Fprintf(sum, "%s\x00%d\x00%d\x00", p, info.Size(), info.ModTime().UnixNano())
+			fmt.Fprintf(sum, "%s\x00%d\x00%d\x00%s\x00", p, info.Size(), info.ModTime().UnixNano(), identity(info))
 		}
 		return nil
 	})

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -184,6 +185,30 @@ func TestReloadWaitsForTheWholeFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.until("the swap to four", func() bool { return w.holder.name() == "four" })
+}
+
+// A copy that keeps size and time is noticed all the same.
+func TestReloadOfTheSameSizeAndTime(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells")
+	}
+	path := filepath.Join(t.TempDir(), "model")
+	w := watch(t, path, 2*time.Millisecond)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmp := filepath.Join(t.TempDir(), "new")
+	if err := os.WriteFile(tmp, []byte("two"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(tmp, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the swap to two", func() bool { return w.holder.name() == "two" })
 }
 
 func TestReloadOutlivesMissingFile(t *testing.T) {
