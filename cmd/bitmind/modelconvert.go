@@ -147,11 +147,15 @@ func (o modelConvertOptions) run(cmd *cobra.Command, in string) error {
 		return err
 	}
 	if o.json {
+		written, _, err := detector.ReadPath(o.out)
+		if err != nil {
+			return err
+		}
 		return printJSON(cmd.OutOrStdout(), struct {
-			Out      string               `json:"out"`
-			Notes    []string             `json:"notes"`
-			Detector detector.Description `json:"detector"`
-		}{o.out, result.Notes, result.Description})
+			Out      string                `json:"out"`
+			Notes    []string              `json:"notes"`
+			Detector *detector.Description `json:"detector"`
+		}{o.out, result.Notes, written})
 	}
 	for _, note := range result.Notes {
 		if _, err := fmt.Fprintln(cmd.OutOrStdout(), note); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/ml/onnx"
 	"github.com/maxmos001/bitmind-subnet/ml/ort"
+	"github.com/maxmos001/bitmind-subnet/models"
 )
 
 // modelFlags name a detector and say how it runs; every command that looks at
@@ -53,15 +54,29 @@ func (f *modelFlags) open(logger *slog.Logger) (detector.Detector, error) {
 		return detector.Default(opts)
 	}
 	d, err := detector.Load(f.path, opts)
+	return d, f.explain(err)
+}
+
+// read gives the detector's description and its graph's file.
+func (f *modelFlags) read() (*detector.Description, []byte, error) {
+	if f.path == "" {
+		return detector.Read(models.FS, models.Default)
+	}
+	d, graph, err := detector.ReadPath(f.path)
+	return d, graph, f.explain(err)
+}
+
+// explain says what to do about a detector that cannot be opened.
+func (f *modelFlags) explain(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("there is no detector %s; try: a detector's folder or file, or no --model for the shipped one", f.path)
+		return fmt.Errorf("there is no detector %s; try: a detector's folder or file, or no --model for the shipped one", f.path)
 	case errors.Is(err, onnx.ErrFormat):
-		return nil, fmt.Errorf("%w; try: get the file again, or no --model for the shipped detector", err)
+		return fmt.Errorf("%w; try: get the file again, or no --model for the shipped detector", err)
 	case errors.Is(err, detector.ErrDescription):
-		return nil, fmt.Errorf("%w; try: compare %s with the shipped detector's", err, filepath.Join(f.path, "detector.json"))
+		return fmt.Errorf("%w; try: compare %s with the shipped detector's", err, filepath.Join(f.path, "detector.json"))
 	}
-	return d, err
+	return err
 }
 
 // libraryHint is what the help says about the library.

@@ -180,18 +180,3 @@ func TestPredictErrors(t *testing.T) {
 		}
 	}
 }
-
-func TestModelInfo(t *testing.T) {
-	model := testDetector(t)
-	stdout, _ := bitmindOK(t, "", "model", "info", "--json", "--model", model)
-	var info detector.Info
-	if err := json.Unmarshal([]byte(stdout), &info); err != nil || info.Name != "untrained" || len(info.SHA256) != 64 {
-		t.Errorf("%s (%v)", stdout, err)
-	}
-	stdout, _ = bitmindOK(t, "", "model", "info", "--model", model)
-	for _, want := range []string{"untrained", "npr", info.SHA256, "not stated"} {
-		if !strings.Contains(stdout, want) {
-			t.Errorf("%q does not say %q", stdout, want)
-		}
-	}
-}

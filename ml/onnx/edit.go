@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -168,6 +169,12 @@ func NewNode(op string, inputs []string, output string, attrs ...Attribute) *onn
 		n.Attribute = append(n.Attribute, a.proto)
 	}
 	return n
+}
+
+// TypeName gives ONNX's name of a type of values in lower case: float, float16,
+// int8, int64 ...
+func TypeName(kind int32) string {
+	return strings.ToLower(onnxpb.TensorProto_DataType(kind).String())
 }
 
 // NewCast makes a node that turns a value into another type.
