@@ -2,6 +2,7 @@ package transform
 
 import (
 	"errors"
+	"fmt"
 	"image"
 	"math/rand/v2"
 
@@ -37,7 +38,7 @@ func (t *Augmenter) Apply(img image.Image, r Recipe, other *image.RGBA) (*image.
 		if err != nil {
 			return nil, err
 		}
-		if err := t.compress.jpeg(changed, ChallengeQuality); err != nil {
+		if _, err := t.compress.jpeg(changed, ChallengeQuality); err != nil {
 			return nil, err
 		}
 		img = changed
@@ -221,13 +222,7 @@ func (t *Augmenter) recompress(r Recipe) error {
 		if i == 1 {
 			side = r.Size
 		}
-		var err error
-		if c.Format == formatWebP {
-			err = t.compress.webp(t.square(side), c.Quality)
-		} else {
-			err = t.compress.jpeg(t.square(side), c.Quality)
-		}
-		if err != nil {
+		if _, err := t.Compress(t.square(side), c); err != nil {
 			return err
 		}
 	}
@@ -235,6 +230,19 @@ func (t *Augmenter) recompress(r Recipe) error {
 		t.cut(r)
 	}
 	return nil
+}
+
+// Compress replaces the pixels of an opaque picture, whose corner is at the
+// origin, by what is left of them after a compression. It gives the compressed
+// file too.
+func (t *Augmenter) Compress(img *image.RGBA, c Compression) ([]byte, error) {
+	switch c.Format {
+	case FormatWebP:
+		return t.compress.webp(img, c.Quality)
+	case FormatJPEG:
+		return t.compress.jpeg(img, c.Quality)
+	}
+	return nil, fmt.Errorf("compressing an image: unknown format %q; try: %s or %s", c.Format, FormatJPEG, FormatWebP)
 }
 
 // cut moves the result to the start of the buffer.

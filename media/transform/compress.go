@@ -19,23 +19,23 @@ type compressor struct {
 
 // jpeg replaces the pixels of img, whose corner is at the origin, by what is
 // left of them after JPEG of that quality (1 to 100, libjpeg's scale) with
-// chroma at half the resolution both ways.
-func (c *compressor) jpeg(img *image.RGBA, quality int) error {
+// chroma at half the resolution both ways. It gives the file too.
+func (c *compressor) jpeg(img *image.RGBA, quality int) ([]byte, error) {
 	data, err := c.encode.Encode(img, quality)
 	if err != nil {
-		return fmt.Errorf("encoding a JPEG: %w", err)
+		return nil, fmt.Errorf("encoding a JPEG: %w", err)
 	}
-	return c.read(img, data)
+	return data, c.read(img, data)
 }
 
 // webp does the same by lossy WebP (0 to 100, libwebp's scale, method 4): what
 // PIL and cwebp write by default.
-func (c *compressor) webp(img *image.RGBA, quality int) error {
+func (c *compressor) webp(img *image.RGBA, quality int) ([]byte, error) {
 	data, err := webp.EncodeRGBA(img, float32(quality))
 	if err != nil {
-		return fmt.Errorf("encoding a WebP: %w", err)
+		return nil, fmt.Errorf("encoding a WebP: %w", err)
 	}
-	return c.read(img, data)
+	return data, c.read(img, data)
 }
 
 func (c *compressor) read(img *image.RGBA, data []byte) error {

@@ -156,7 +156,7 @@ func TestCompressorIsTheLibrary(t *testing.T) {
 	var c compressor
 	for _, quality := range []int{10, 75, 100} {
 		got := clone(src)
-		if err := c.webp(got, quality); err != nil {
+		if _, err := c.webp(got, quality); err != nil {
 			t.Fatal(err)
 		}
 		// Without the alpha channel, through another of the library's functions.
@@ -174,11 +174,11 @@ func TestCompressorIsTheLibrary(t *testing.T) {
 		if data, err = c.encode.Encode(src, quality); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.jpeg(got, quality); err != nil { // of the WebP: the second of two
+		if _, err := c.jpeg(got, quality); err != nil { // of the WebP: the second of two
 			t.Fatal(err)
 		}
 		got = clone(src)
-		if err := c.jpeg(got, quality); err != nil {
+		if _, err := c.jpeg(got, quality); err != nil {
 			t.Fatal(err)
 		}
 		if want, _, err = decode.Decode(data, decode.Limits{}); err != nil {

@@ -66,8 +66,8 @@ type Compression struct {
 
 // The formats of a Compression.
 const (
-	formatJPEG = "jpeg"
-	formatWebP = "webp"
+	FormatJPEG = "jpeg"
+	FormatWebP = "webp"
 )
 
 // gridMargin is what is cropped beyond the result for a compression: a random
@@ -171,7 +171,7 @@ func (a Augmentation) drawJitter(rng *rand.Rand) *Jittered {
 
 // drawCompression draws the first compression, or none.
 func (a Augmentation) drawCompression(rng *rand.Rand) *Compression {
-	u, jpeg, webp := rng.Float64(), a.quality(rng, formatJPEG), a.quality(rng, formatWebP)
+	u, jpeg, webp := rng.Float64(), a.quality(rng, FormatJPEG), a.quality(rng, FormatWebP)
 	switch {
 	case u < a.JPEG:
 		return &jpeg
@@ -183,7 +183,7 @@ func (a Augmentation) drawCompression(rng *rand.Rand) *Compression {
 
 // drawAgain draws the second, of the formats in the same proportion.
 func (a Augmentation) drawAgain(rng *rand.Rand) *Compression {
-	u, jpeg, webp := rng.Float64(), a.quality(rng, formatJPEG), a.quality(rng, formatWebP)
+	u, jpeg, webp := rng.Float64(), a.quality(rng, FormatJPEG), a.quality(rng, FormatWebP)
 	if u*(a.JPEG+a.WebP) < a.JPEG {
 		return &jpeg
 	}
@@ -192,7 +192,7 @@ func (a Augmentation) drawAgain(rng *rand.Rand) *Compression {
 
 func (a Augmentation) quality(rng *rand.Rand, format string) Compression {
 	lo, hi := a.JPEGMin, a.JPEGMax
-	if format == formatWebP {
+	if format == FormatWebP {
 		lo, hi = a.WebPMin, a.WebPMax
 	}
 	lo = max(lo, 1)
@@ -258,7 +258,7 @@ func (r Recipe) check(b image.Rectangle) error {
 		}
 	}
 	for _, c := range r.Compress {
-		if c.Format != formatJPEG && c.Format != formatWebP {
+		if c.Format != FormatJPEG && c.Format != FormatWebP {
 			return fmt.Errorf("augmenting an image: no compression %q", c.Format)
 		}
 		ranges = append(ranges, struct{ v, lo, hi float64 }{float64(c.Quality), 0, 100})

@@ -79,20 +79,20 @@ func (d *Degrader) Apply(tier Tier, img *image.RGBA, seed uint64, name string) (
 	case TierChallenge:
 		p := Draw(ChallengeRand(seed, name), w, h)
 		if out, err = d.transform.Apply(img, p); err == nil {
-			err = d.compress.jpeg(out, ChallengeQuality)
+			_, err = d.compress.jpeg(out, ChallengeQuality)
 		}
 	case TierHalfJPEG55:
 		out = halved()
-		err = d.compress.jpeg(out, 55)
+		_, err = d.compress.jpeg(out, 55)
 	case TierHalfWebP75:
 		out = halved()
-		err = d.compress.webp(out, 75)
+		_, err = d.compress.webp(out, 75)
 	case TierHalfJPEG80:
 		out = halved()
-		err = d.compress.jpeg(out, 80)
+		_, err = d.compress.jpeg(out, 80)
 	case TierJPEG50:
 		out = own(img, img)
-		err = d.compress.jpeg(out, 50)
+		_, err = d.compress.jpeg(out, 50)
 	case TierThumb128:
 		if long := max(w, h); long > thumbSide {
 			part := func(side int) int { return max((2*side*thumbSide+long)/(2*long), 1) }

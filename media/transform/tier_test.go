@@ -147,3 +147,46 @@ func TestTiers(t *testing.T) {
 		}
 	}
 }
+
+// TestTiersArePillows compares with what Pillow makes of a picture
+// (testdata/tiers.py). Scaling is the same to the last bit; libjpeg rounds in
+// other places, and its libwebp may be of another version.
+func TestTiersArePillows(t *testing.T) {
+	source, _, err := decode.File("testdata/source.png", decode.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := image.NewRGBA(image.Rect(0, 0, 150, 111))
+	for y := range 111 {
+		copy(img.Pix[y*img.Stride:][:4*150], source.Pix[y*source.Stride:])
+	}
+	for tier, least := range map[transform.Tier]float64{
+		transform.TierHalfJPEG55: 45, transform.TierHalfWebP75: 45, transform.TierHalfJPEG80: 45,
+		transform.TierJPEG50: 45, transform.TierThumb128: math.Inf(1),
+	} {
+		want, _, err := decode.File("testdata/tier-"+string(tier)+".png", decode.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := transform.Degrade(tier, img, 0, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Rect != want.Rect {
+			t.Fatalf("%s: bounds %v, want %v", tier, got.Rect, want.Rect)
+		}
+		equal := psnr(got, want)
+		t.Logf("%s: %.1f dB; from the source itself %.1f dB", tier, equal, compare(img, want))
+		if equal < least {
+			t.Errorf("%s: %.1f dB from Pillow's, want %.0f", tier, equal, least)
+		}
+	}
+}
+
+// compare is psnr where the sizes agree.
+func compare(a, b *image.RGBA) float64 {
+	if a.Rect != b.Rect {
+		return math.NaN()
+	}
+	return psnr(a, b)
+}
