@@ -51,7 +51,9 @@ type Interval struct {
 	High Value `json:"high"`
 }
 
-// Intervals are keyed as the measures are in JSON.
+// Intervals are keyed as the measures are in JSON. The calibration error has none:
+// a draw's error is larger than that of the pictures drawn from, as repetitions
+// make the bins rougher, so that the interval often would not hold the value.
 type Intervals map[string]Interval
 
 // set is judged pictures in an order that does not depend on how they came, with
@@ -126,7 +128,7 @@ func (s set) intervals(b Bootstrap, parts []func(Judgement) bool) []Intervals {
 		for k, measure := range measures {
 			all := values[p][k]
 			// Where half of the draws give no value, the others say little.
-			if 2*len(all) <= b.Samples {
+			if 2*len(all) <= b.Samples || measure.Key == calibrationKey {
 				continue
 			}
 			slices.Sort(all)

@@ -94,6 +94,8 @@ type Measure struct {
 // Of gives the measure's value.
 func (m Measure) Of(metrics Metrics) Value { return m.get(&metrics) }
 
+const calibrationKey = "ece"
+
 // Measures lists the measures that have a value, in the order of reports.
 func Measures() []Measure {
 	return []Measure{
@@ -103,7 +105,7 @@ func Measures() []Measure {
 		{"average_precision", "average precision", false, func(m *Metrics) Value { return m.AveragePrecision }},
 		{"mcc", "MCC", false, func(m *Metrics) Value { return m.MCC }},
 		{"brier", "Brier score", true, func(m *Metrics) Value { return m.Brier }},
-		{"ece", "calibration error", true, func(m *Metrics) Value { return m.ECE }},
+		{calibrationKey, "calibration error", true, func(m *Metrics) Value { return m.ECE }},
 		{"fpr", "false-positive rate", true, func(m *Metrics) Value { return m.FPR }},
 		{"detection", "detection rate", false, func(m *Metrics) Value { return m.Detection }},
 		{"fpr_at_90", "false positives at 90 % detection", true, func(m *Metrics) Value { return m.FPRAt90 }},

@@ -37,7 +37,7 @@ type chart struct {
 	label          string // what the picture shows, for screen readers
 	xTitle, yTitle string
 	x, y           axis
-	width, height  float64 // of the whole, in SVG units; 0 is 460 by 300
+	width, height  float64 // of the whole, in SVG units; 0 is 390 by 260
 	left           float64 // room for the y axis' labels; 0 is 52
 	diagonal       bool
 	series         []series
@@ -68,7 +68,7 @@ func span(values []float64) axis {
 		pad := max(math.Abs(lo)*0.05, 1e-3)
 		lo, hi = lo-pad, hi+pad
 	}
-	step := niceStep((hi - lo) / 4)
+	step := niceStep((hi-lo)/4, 1, 2, 2.5, 5)
 	lo, hi = math.Floor(lo/step+1e-9)*step, math.Ceil(hi/step-1e-9)*step
 	return axis{lo, hi, ticksOf(lo, hi, step)}
 }
@@ -78,16 +78,18 @@ func counting(lo, hi float64) axis {
 	if lo == hi {
 		lo, hi = lo-1, hi+1
 	}
-	step := max(niceStep((hi-lo)/8), 1)
+	step := max(niceStep((hi-lo)/8, 1, 2, 5), 1)
 	return axis{lo, hi, ticksOf(math.Ceil(lo/step)*step, hi, step)}
 }
 
 // unit is the axis of rates and scores.
 func unit() axis { return axis{0, 1, []float64{0, 0.2, 0.4, 0.6, 0.8, 1}} }
 
-func niceStep(rough float64) float64 {
+// niceStep gives the least number that is not below rough and is one of the
+// steps times a power of ten.
+func niceStep(rough float64, steps ...float64) float64 {
 	power := math.Pow(10, math.Floor(math.Log10(rough)))
-	for _, m := range []float64{1, 2, 2.5, 5} {
+	for _, m := range steps {
 		if m*power >= rough*(1-1e-9) {
 			return m * power
 		}
@@ -107,19 +109,26 @@ func ticksOf(lo, hi, step float64) []float64 {
 }
 
 func number(v float64) string {
-	if math.Abs(v) < 1e-12 {
+	switch abs := math.Abs(v); {
+	case abs < 1e-12:
 		return "0"
+	case abs < 1e-3 || abs >= 1e5:
+		mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(v, 'e', -1, 64), "e")
+		m, _ := strconv.ParseFloat(mantissa, 64) // as it was just formatted
+		e, _ := strconv.Atoi(exponent)
+		return strconv.FormatFloat(m, 'g', 3, 64) + "e" + strconv.Itoa(e)
+	default:
+		return strconv.FormatFloat(v, 'g', 4, 64)
 	}
-	return strconv.FormatFloat(v, 'g', 4, 64)
 }
 
 // svg draws the chart.
 func (c chart) svg() template.HTML {
 	if c.width == 0 {
-		c.width = 460
+		c.width = 390
 	}
 	if c.height == 0 {
-		c.height = 300
+		c.height = 260
 	}
 	if c.left == 0 {
 		c.left = 52

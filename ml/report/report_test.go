@@ -238,6 +238,11 @@ func TestAxes(t *testing.T) {
 			t.Errorf("%v: %+v, want %v to %v", c.values, a, c.min, c.max)
 		}
 	}
+	for v, want := range map[float64]string{0: "0", 0.0002: "2e-4", 0.000195: "1.95e-4", 0.25: "0.25", -3: "-3", 123456: "1.23e5", 1 / 3.0: "0.3333"} {
+		if got := number(v); got != want {
+			t.Errorf("%v is shown as %s, want %s", v, got, want)
+		}
+	}
 	if a := counting(1, 1); a.min != 0 || a.max != 2 {
 		t.Errorf("one epoch: %+v", a)
 	}

@@ -229,7 +229,7 @@ func curvesOf(models []Model) section {
 	s := section{Title: "Thresholds"}
 	titles, panels := groups(models)
 	for i, panel := range panels {
-		c := chart{label: "ROC curves" + titles[i], xTitle: "real pictures called AI", yTitle: "AI pictures found", x: unit(), y: unit(), diagonal: true, height: 380}
+		c := chart{label: "ROC curves" + titles[i], xTitle: "real pictures called AI", yTitle: "AI pictures found", x: unit(), y: unit(), diagonal: true, height: 340}
 		var names []legend
 		for _, r := range panel {
 			line := series{name: fmt.Sprintf("%s: AUC %s", r.name, decimal(r.tier.Assessment.ROCAUC)), colour: r.colour}
@@ -301,8 +301,11 @@ func calibration(models []Model) section {
 	s := section{Title: "Calibration", Note: fmt.Sprintf("Where scores are true probabilities, of the pictures that score 0.8, 80 %% are AI-generated, and the points lie on the dotted line. Bins with fewer than %d pictures are left out of the charts.", minBin)}
 	titles, panels := groups(models)
 	for i, panel := range panels {
-		c := chart{label: "reliability" + titles[i], xTitle: "mean score", yTitle: "part that is AI-generated", x: unit(), y: unit(), diagonal: true, height: 380}
+		c := chart{label: "reliability" + titles[i], xTitle: "mean score", yTitle: "part that is AI-generated", x: unit(), y: unit(), diagonal: true, height: 340}
 		var names []legend
+		if len(models) == 1 {
+			panel = panel[:min(shown, len(panel))]
+		}
 		for _, r := range panel {
 			line := series{name: fmt.Sprintf("%s: error %s", r.name, decimal(r.tier.Assessment.ECE)), colour: r.colour, markers: true}
 			for _, b := range r.tier.Assessment.Reliability {
