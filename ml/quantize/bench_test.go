@@ -22,6 +22,11 @@ func BenchmarkRun(b *testing.B) {
 			}
 			b.Run(name+"/weights "+string(format), func(b *testing.B) { benchmark(b, small) })
 		}
+		whole := proto.Clone(m).(*onnxpb.ModelProto)
+		if _, err := quantize.Dynamic(whole, quantize.WeightOptions{}); err != nil {
+			b.Fatal(err)
+		}
+		b.Run(name+"/dynamic", func(b *testing.B) { benchmark(b, whole) })
 	}
 }
 
