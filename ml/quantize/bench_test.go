@@ -28,6 +28,8 @@ func BenchmarkRun(b *testing.B) {
 		}
 		b.Run(name+"/dynamic", func(b *testing.B) { benchmark(b, whole) })
 	}
+	_, static, _ := staticNPR(b)
+	b.Run("npr/static", func(b *testing.B) { benchmark(b, static) })
 }
 
 func benchmark(b *testing.B, m *onnxpb.ModelProto) {
