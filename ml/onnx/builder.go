@@ -160,6 +160,9 @@ func (b *Builder) fail(err error) {
 // Attribute is one named attribute of a node.
 type Attribute struct{ proto *onnxpb.AttributeProto }
 
+// Proto is the attribute as a node holds it.
+func (a Attribute) Proto() *onnxpb.AttributeProto { return a.proto }
+
 // IntAttr is an integer attribute.
 func IntAttr(name string, v int64) Attribute {
 	return Attribute{&onnxpb.AttributeProto{
@@ -182,6 +185,12 @@ func FloatAttr(name string, v float32) Attribute {
 func StringAttr(name, v string) Attribute {
 	return Attribute{&onnxpb.AttributeProto{
 		Name: proto.String(name), Type: onnxpb.AttributeProto_STRING.Enum(), S: []byte(v)}}
+}
+
+// TensorAttr is an attribute that is a tensor.
+func TensorAttr(name string, t *onnxpb.TensorProto) Attribute {
+	return Attribute{&onnxpb.AttributeProto{
+		Name: proto.String(name), Type: onnxpb.AttributeProto_TENSOR.Enum(), T: t}}
 }
 
 // Marshal gives the model's file form, the same bytes for the same model.

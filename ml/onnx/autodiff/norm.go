@@ -1,0 +1,102 @@
+package autodiff
+
+import "github.com/maxmos001/bitmind-subnet/ml/onnx"
+
+// BatchNormOptions are PyTorch's; zero values mean its defaults, 1e-5 and 0.1.
+type BatchNormOptions struct{ Epsilon, Momentum float64 }
+
+// BatchNorm normalises each channel of x [N, C, H, W] (or [N, C]) by its mean and
+// variance, then scales and shifts it (Ioffe and Szegedy, 2015). In a graph for
+// training the statistics are the batch's, and running averages of them become
+// updates of the buffers mean and variance; else they are the buffers.
+func (g *Graph) BatchNorm(x, scale, bias, mean, variance *Value, o BatchNormOptions) *Value {
+	if o.Epsilon == 0 {
+		o.Epsilon = 1e-5
+	}
+	if o.Momentum == 0 {
+		o.Momentum = 0.1
+	}
+	epsilon := onnx.FloatAttr("epsilon", float32(o.Epsilon))
+	if !g.opts.Training {
+		y := g.op("BatchNormalization", []string{x.name, scale.name, bias.name, mean.name, variance.name}, x.Shape(), epsilon)
+		return g.record(y, []*Value{x, scale, bias}, func(dy *Value, needs []bool) []*Value {
+			axes, wide, _ := channelAxes(x)
+			inverse := g.Div(g.Scalar(1), g.Sqrt(g.Add(variance, g.Scalar(o.Epsilon))))
+			grads := make([]*Value, 3)
+			if needs[0] {
+				grads[0] = g.Mul(dy, g.Reshape(g.Mul(scale, inverse), wide...))
+			}
+			if needs[1] {
+				centred := g.Sub(x, g.Reshape(mean, wide...))
+				grads[1] = g.Mul(g.ReduceSum(g.Mul(dy, centred), ReduceOptions{Axes: axes}), inverse)
+			}
+			if needs[2] {
+				grads[2] = g.ReduceSum(dy, ReduceOptions{Axes: axes})
+			}
+			return grads
+		})
+	}
+	axes, wide, n := channelAxes(x)
+	keep := ReduceOptions{Axes: axes, KeepDims: true}
+	// Outside the record: the rule below differentiates through the statistics.
+	mark := len(g.steps)
+	batchMean := g.ReduceMean(x, keep)
+	centred := g.Sub(x, batchMean)
+	batchVariance := g.ReduceMean(g.Mul(centred, centred), keep)
+	channels := []int{x.shape[1]}
+	flatMean, flatVariance := g.Reshape(batchMean, channels...), g.Reshape(batchVariance, channels...)
+	unbiased := float64(n) / float64(max(n-1, 1)) // PyTorch keeps the unbiased variance
+	running := func(old, now *Value, factor float64) *Value {
+		return g.Add(g.Mul(old, g.Scalar(1-o.Momentum)), g.Mul(now, g.Scalar(o.Momentum*factor)))
+	}
+	g.updates = append(g.updates,
+		Update{mean, running(mean, flatMean, 1)}, Update{variance, running(variance, flatVariance, unbiased)})
+	g.steps = g.steps[:mark]
+
+	y := g.op("BatchNormalization", []string{x.name, scale.name, bias.name, flatMean.name, flatVariance.name}, x.Shape(), epsilon)
+	return g.record(y, []*Value{x, scale, bias}, func(dy *Value, needs []bool) []*Value {
+		inverse := g.Div(g.Scalar(1), g.Sqrt(g.Add(batchVariance, g.Scalar(o.Epsilon))))
+		sum := g.ReduceSum(dy, keep)
+		product := g.ReduceSum(g.Mul(dy, centred), keep)
+		grads := make([]*Value, 3)
+		if needs[0] {
+			// dx = a*dy + b*(x - mean) + c, one factor a channel each.
+			a := g.Mul(g.Reshape(scale, wide...), inverse)
+			b := g.Neg(g.Mul(g.Mul(a, g.Mul(inverse, inverse)), g.Mul(product, g.Scalar(1/float64(n)))))
+			c := g.Neg(g.Mul(a, g.Mul(sum, g.Scalar(1/float64(n)))))
+			grads[0] = g.Add(g.Mul(dy, a), g.Add(g.Mul(centred, b), c))
+		}
+		if needs[1] {
+			grads[1] = g.Reshape(g.Mul(product, inverse), channels...)
+		}
+		if needs[2] {
+			grads[2] = g.Reshape(sum, channels...)
+		}
+		return grads
+	})
+}
+
+// channelAxes gives the axes that a batch norm averages over, the shape of one
+// value a channel, and how many values meet in a channel.
+func channelAxes(x *Value) (axes, wide []int, n int) {
+	n = 1
+	for i, d := range x.shape {
+		wide = append(wide, 1)
+		if i != 1 {
+			axes = append(axes, i)
+			n *= d
+		}
+	}
+	wide[1] = x.shape[1]
+	return axes, wide, n
+}
+
+// LayerNorm normalises along the last axis, then scales and shifts (Ba et al.,
+// 2016). scale and bias have the axis's length.
+func (g *Graph) LayerNorm(x, scale, bias *Value, epsilon float64) *Value {
+	last := ReduceOptions{Axes: []int{-1}, KeepDims: true}
+	centred := g.Sub(x, g.ReduceMean(x, last))
+	variance := g.ReduceMean(g.Mul(centred, centred), last)
+	normal := g.Div(centred, g.Sqrt(g.Add(variance, g.Scalar(epsilon))))
+	return g.Add(g.Mul(normal, scale), bias)
+}
