@@ -29,6 +29,8 @@ type probeFlags struct {
 	l2       []float64
 	weights  string
 	head     string
+	hidden   int
+	choose   bool
 	folds    int
 	side     int
 	look     string
@@ -44,7 +46,9 @@ func (f *probeFlags) addTo(cmd *cobra.Command) {
 	fl.StringSliceVar(&f.judge, "judge", nil, "probe: the views that choose and calibrate (default: clean and the first of challenge)")
 	fl.Float64SliceVar(&f.l2, "l2", probe.DefaultL2, "probe: strengths of the regularisation, among which the folds choose")
 	fl.StringVar(&f.weights, "weights", "float", "probe: how the encoders' weights are stored: float, fp16 or int8")
-	fl.StringVar(&f.head, "head", "logistic", "probe: logistic")
+	fl.StringVar(&f.head, "head", probe.Logistic, "probe: logistic, or mlp with one hidden layer")
+	fl.IntVar(&f.hidden, "hidden", 32, "probe: width of the mlp's hidden layer")
+	fl.BoolVar(&f.choose, "choose-features", false, "probe: leave out the layers without which held-out sources are told better")
 	fl.IntVar(&f.folds, "folds", 5, "probe: how many times whole sources are held out")
 	fl.IntVar(&f.side, "side", 256, "probe: side of the input in pixels")
 	fl.StringVar(&f.look, "look", "scale", "probe: scale (the short side to --side, then the middle) or crop (the middle as it is)")
@@ -57,8 +61,10 @@ func (f *probeFlags) check() error {
 	switch {
 	case f.weights != "float" && f.weights != "fp16" && f.weights != "int8":
 		return usagef("--weights %q; try: float, fp16 or int8", f.weights)
-	case f.head != "logistic":
-		return usagef("--head %q; try: logistic", f.head)
+	case f.head != probe.Logistic && f.head != probe.MLP:
+		return usagef("--head %q; try: %s or %s", f.head, probe.Logistic, probe.MLP)
+	case f.hidden < 1 || f.hidden > 4096:
+		return usagef("--hidden %d; try: 32", f.hidden)
 	case f.look != "scale" && f.look != "crop":
 		return usagef("--look %q; try: scale or crop", f.look)
 	case f.side < 32 || f.side > 1024:
@@ -115,17 +121,19 @@ func (f *probeFlags) open(cmd *cobra.Command, library string) ([]*encoder.Embedd
 
 // probeSettings are stored as train.json.
 type probeSettings struct {
-	Architecture string   `json:"architecture"`
-	Data         string   `json:"data"`
-	Split        string   `json:"split,omitempty"`
-	Limit        int      `json:"limit,omitempty"`
-	Encoders     []string `json:"encoders"`
-	Identities   []string `json:"encoder_graphs"` // sha256 of each embedding's graph
-	Views        string   `json:"views"`
-	L2           []float64
+	Architecture string              `json:"architecture"`
+	Data         string              `json:"data"`
+	Split        string              `json:"split,omitempty"`
+	Limit        int                 `json:"limit,omitempty"`
+	Encoders     []string            `json:"encoders"`
+	Identities   []string            `json:"encoder_graphs"` // sha256 of each embedding's graph
+	Views        string              `json:"views"`
+	L2           []float64           `json:"l2"`
 	ArtShare     float64             `json:"art_share"`
 	Weights      string              `json:"weights"`
 	Head         string              `json:"head"`
+	Hidden       int                 `json:"hidden,omitempty"`
+	Choose       bool                `json:"choose_features"`
 	Folds        int                 `json:"folds"`
 	Features     []string            `json:"features,omitempty"`
 	MaxFPR       float64             `json:"max_fpr"`
@@ -181,6 +189,7 @@ func (o *trainOptions) trainProbe(cmd *cobra.Command, f *probeFlags) error {
 	}
 	result, err := probe.Train(ctx, rows, probe.TrainOptions{
 		L2: f.l2, ArtShare: o.art, Folds: f.folds, Groups: f.groups, MaxFPR: f.maxFPR, Judge: f.judge,
+		Head: f.head, Hidden: f.hidden, Select: f.choose, Seed: o.seed,
 		Progress: func(stage string) { fmt.Fprintln(stderr, stage) },
 	})
 	if err != nil {
@@ -199,8 +208,11 @@ func (o *trainOptions) trainProbe(cmd *cobra.Command, f *probeFlags) error {
 	}
 	settings := probeSettings{
 		Architecture: o.arch, Data: o.dataName(), Split: o.split, Limit: o.limit, Encoders: f.encoders, Views: f.views,
-		L2: f.l2, ArtShare: o.art, Weights: f.weights, Head: f.head, Folds: f.folds, Features: f.groups, MaxFPR: f.maxFPR,
+		L2: f.l2, ArtShare: o.art, Weights: f.weights, Head: f.head, Choose: f.choose, Folds: f.folds, Features: f.groups, MaxFPR: f.maxFPR,
 		Preprocess: f.preprocess(), Seed: o.seed,
+	}
+	if f.head == probe.MLP {
+		settings.Hidden = f.hidden
 	}
 	for _, e := range embeddings {
 		settings.Identities = append(settings.Identities, e.SHA256)
@@ -235,7 +247,7 @@ func (o *trainOptions) trainProbe(cmd *cobra.Command, f *probeFlags) error {
 func newProbeReport(r *probe.Result, rows *probe.Rows, embeddings []*encoder.Embedding, size int) probeReport {
 	report := probeReport{
 		Pictures: len(rows.Pictures), Sources: map[string]int{}, Folds: map[string]int{},
-		Features: len(r.Weights), Bytes: size, L2: r.L2, Trials: r.Trials, HeldOut: r.Tiers,
+		Features: r.Features(), Bytes: size, L2: r.L2, Trials: r.Trials, HeldOut: r.Tiers,
 	}
 	for i, p := range rows.Pictures {
 		report.Sources[p.SourceKey()]++

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/ml/encoder"
 	"github.com/maxmos001/bitmind-subnet/ml/onnx"
@@ -45,46 +43,29 @@ func (r *Result) Detector(embeddings []*encoder.Embedding) ([]byte, detector.Des
 	}, nil
 }
 
-// appendHead puts clip((x - mean) / std) * weights + bias behind the embedding,
-// the first two as one multiplication and one addition.
-func (r *Result) appendHead(g *onnxpb.GraphProto) {
-	n := len(r.Weights)
-	scale, shift, weights := onnx.NewTensor(n), onnx.NewTensor(n), onnx.NewTensor(n, 1)
+// appendHead puts clip((x - mean) / std) and the head behind the embedding, the
+// standardisation as one multiplication and one addition.
+func (r *Result) appendHead(graph *onnxpb.GraphProto) {
+	g := &appender{graph}
+	n := len(r.Mean)
+	scale, shift := onnx.NewTensor(n), onnx.NewTensor(n)
 	for i := range n {
 		scale.Data[i] = float32(1 / r.Std[i])
 		shift.Data[i] = float32(-r.Mean[i] / r.Std[i])
-		weights.Data[i] = float32(r.Weights[i])
 	}
-	store := func(name string, t onnx.Tensor) string {
-		g.Initializer = append(g.Initializer, t.Proto(name))
-		return name
-	}
-	node := func(op, out string, in ...string) string {
-		g.Node = append(g.Node, &onnxpb.NodeProto{Name: proto.String(out), OpType: proto.String(op), Input: in, Output: []string{out}})
-		return out
-	}
-	x := node("Mul", "head/scaled", encoder.Output, store("head/scale", scale))
-	x = node("Add", "head/standard", x, store("head/shift", shift))
-	x = node("Clip", "head/clipped", x,
-		store("head/min", onnx.Tensor{Shape: []int{}, Data: []float32{-Limit}}), store("head/max", onnx.Tensor{Shape: []int{}, Data: []float32{Limit}}))
-	x = node("MatMul", "head/product", x, store("head/weights", weights))
-	node("Add", outputName, x, store("head/bias", onnx.Tensor{Shape: []int{1}, Data: []float32{float32(r.Bias)}}))
-	out := g.Output[0]
-	out.Name = proto.String(outputName)
-	dims := out.GetType().GetTensorType().GetShape().GetDim()
-	dims[1].Value = &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: 1}
+	x := g.node("Mul", "head/scaled", encoder.Output, g.store("head/scale", scale))
+	x = g.node("Add", "head/standard", x, g.store("head/shift", shift))
+	x = g.node("Clip", "head/clipped", x,
+		g.store("head/min", onnx.Tensor{Shape: []int{}, Data: []float32{-Limit}}), g.store("head/max", onnx.Tensor{Shape: []int{}, Data: []float32{Limit}}))
+	r.head.appendTo(g, x)
+	g.output()
 }
 
-// Logit is what the head gives for a row of embeddings, before calibration.
-func (r *Result) Logit(row []uint16) float64 {
-	table := halves()
-	z, at := r.Bias, 0
-	for _, g := range r.Groups {
-		for c := g.From; c < g.To; c++ {
-			v := (float64(table[row[c]]) - r.Mean[at]) / r.Std[at]
-			z += max(min(v, Limit), -Limit) * r.Weights[at]
-			at++
-		}
+// Logits gives what the head makes of pictures in a view, before calibration.
+func (r *Result) Logits(rows *Rows, view int) []float64 {
+	samples := make([]sample, len(rows.Pictures))
+	for i := range samples {
+		samples[i] = sample{picture: i, view: view}
 	}
-	return z
+	return r.head.logits(features(rows, samples, columnsOf(r.Groups), standard{r.Mean, r.Std}))
 }

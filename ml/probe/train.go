@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,14 @@ type TrainOptions struct {
 	ArtShare float64
 	// Folds is how many times whole sources are held out; default 5.
 	Folds int
+	// Head is Logistic, the default, or MLP; Hidden is the width of its hidden layer
+	// (default 32), Epochs its passes over the rows (default 12).
+	Head           string
+	Hidden, Epochs int
+	Seed           uint64 // of the MLP
+	// Select leaves features of whole layers out for as long as that helps on the
+	// held-out sources.
+	Select bool
 	// Groups lists the features used, as encoder.Group.Name gives them, or as
 	// "encoder", "encoder@tap", "/statistic"; empty: all.
 	Groups []string
@@ -63,8 +72,7 @@ type Held struct {
 type Result struct {
 	Groups      []encoder.Group // in the order of the weights
 	Mean, Std   []float64       // of the features
-	Weights     []float64       // on standardised features cut off at Limit
-	Bias        float64
+	Kind        string          // Logistic or MLP
 	L2          float64
 	Trials      []Trial
 	Fold        []int // by picture
@@ -74,7 +82,11 @@ type Result struct {
 	Tiers map[string]Tier
 
 	rows *Rows
+	head head
 }
+
+// Features is how many numbers the head reads.
+func (r *Result) Features() int { return len(r.Mean) }
 
 // Tier is how held-out sources fare in one view.
 type Tier struct {
@@ -90,23 +102,12 @@ func (o *TrainOptions) setDefaults() {
 		o.L2 = DefaultL2
 	}
 	o.L2 = slices.Clone(o.L2)
-	slices.SortFunc(o.L2, func(a, b float64) int { return -compare(a, b) })
-	if o.Folds == 0 {
-		o.Folds = 5
-	}
+	slices.SortFunc(o.L2, func(a, b float64) int { return cmp.Compare(b, a) })
+	o.Folds, o.Head = cmp.Or(o.Folds, 5), cmp.Or(o.Head, Logistic)
+	o.Hidden, o.Epochs = cmp.Or(o.Hidden, 32), cmp.Or(o.Epochs, 12)
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
-}
-
-func compare(a, b float64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // Train fits the head: on each fold's training part for every strength, to choose
@@ -129,7 +130,7 @@ func trainHead(ctx context.Context, rows *Rows, opts TrainOptions) (*Result, err
 			return nil, fmt.Errorf("a regularisation of %v; try: a number above 0, such as 0.01", l2)
 		}
 	}
-	groups, columns, err := choose(rows.Groups, opts.Groups)
+	groups, err := choose(rows.Groups, opts.Groups)
 	if err != nil {
 		return nil, err
 	}
@@ -141,10 +142,21 @@ func trainHead(ctx context.Context, rows *Rows, opts TrainOptions) (*Result, err
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{Groups: groups, Fold: fold, rows: rows}
-	t := &trainer{rows: rows, opts: opts, columns: columns, fold: fold, judged: judged}
+	r := &Result{Groups: groups, Kind: opts.Head, Fold: fold, rows: rows}
+	t := &trainer{rows: rows, opts: opts, columns: columnsOf(groups), fold: fold, judged: judged}
 	if err := t.crossValidate(ctx, r); err != nil {
 		return nil, err
+	}
+	if opts.Select {
+		if r.Groups, err = t.selectGroups(ctx, groups, r.L2); err != nil {
+			return nil, err
+		}
+		if len(r.Groups) < len(groups) {
+			t.columns = columnsOf(r.Groups)
+			if err := t.crossValidate(ctx, r); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if err := t.final(ctx, r); err != nil {
 		return nil, err
@@ -160,10 +172,12 @@ type trainer struct {
 	judged  []int // views
 }
 
-// choose gives the groups that the patterns name, and their columns.
-func choose(all []encoder.Group, patterns []string) ([]encoder.Group, []int, error) {
+// errFold says that the pictures of a fold cannot be judged.
+var errFold = errors.New("a fold lacks a class; try: fewer folds")
+
+// choose gives the groups that the patterns name.
+func choose(all []encoder.Group, patterns []string) ([]encoder.Group, error) {
 	var groups []encoder.Group
-	var columns []int
 	used := make([]bool, len(patterns))
 	for _, g := range all {
 		take := len(patterns) == 0
@@ -174,18 +188,15 @@ func choose(all []encoder.Group, patterns []string) ([]encoder.Group, []int, err
 		}
 		if take {
 			groups = append(groups, g)
-			for c := g.From; c < g.To; c++ {
-				columns = append(columns, c)
-			}
 		}
 	}
 	for i, ok := range used {
 		if !ok {
-			return nil, nil, fmt.Errorf("no features are named %q; try: one like %q, %q or %q",
+			return nil, fmt.Errorf("no features are named %q; try: one like %q, %q or %q",
 				patterns[i], all[0].Name(), all[0].Encoder+"@"+all[0].Tap, all[0].Encoder)
 		}
 	}
-	return groups, columns, nil
+	return groups, nil
 }
 
 func judgedViews(views []View, names []string) ([]int, error) {
@@ -231,6 +242,7 @@ func (t *trainer) samples(use func(i int) bool) []sample {
 
 // crossValidate fits every strength on every fold and chooses.
 func (t *trainer) crossValidate(ctx context.Context, r *Result) error {
+	r.Trials, r.Held = nil, nil
 	// held[l2][view][picture]
 	held := make([][][]float64, len(t.opts.L2))
 	for i := range held {
@@ -244,21 +256,15 @@ func (t *trainer) crossValidate(ctx context.Context, r *Result) error {
 		train := t.samples(func(i int) bool { return t.fold[i] != f })
 		st := standardise(t.rows, train, t.columns)
 		x := features(t.rows, train, t.columns, st)
-		var theta []float64
+		var h head
 		for k, l2 := range t.opts.L2 {
 			var err error
-			if theta, err = fit(ctx, x, train, l2, theta); err != nil {
+			if h, err = t.fitHead(ctx, x, train, l2, h); err != nil {
 				return fmt.Errorf("fold %d, L2 %g: %w", f+1, l2, err)
 			}
 			for j, v := range t.judged {
-				var out []sample
-				for i := range t.rows.Pictures {
-					if t.fold[i] == f {
-						out = append(out, sample{picture: i, view: v})
-					}
-				}
-				for k2, z := range t.logits(out, st, theta) {
-					held[k][j][out[k2].picture] = z
+				for i, z := range t.heldLogits(h, st, t.columns, f, v) {
+					held[k][j][i] += z // 0 but for the fold's own
 				}
 			}
 		}
@@ -276,7 +282,7 @@ func (t *trainer) crossValidate(ctx context.Context, r *Result) error {
 			}
 		}
 		if math.IsNaN(trial.AUC) {
-			return errors.New("a fold lacks a class; try: fewer folds")
+			return errFold
 		}
 		r.Trials = append(r.Trials, trial)
 		if best < 0 || trial.AUC > r.Trials[best].AUC {
@@ -305,33 +311,22 @@ func (t *trainer) foldAUC(logits []float64, f int) float64 {
 	return weightedAUC(labels, scores, w)
 }
 
-func (t *trainer) logits(samples []sample, st standard, theta []float64) []float64 {
-	x := features(t.rows, samples, t.columns, st)
-	beta := make([]float32, x.cols)
-	for i := range beta {
-		beta[i] = float32(theta[i])
-	}
-	return x.product(beta, theta[x.cols])
-}
-
 // final fits all pictures with the chosen strength.
 func (t *trainer) final(ctx context.Context, r *Result) error {
 	start := time.Now()
 	all := t.samples(func(int) bool { return true })
 	st := standardise(t.rows, all, t.columns)
 	x := features(t.rows, all, t.columns, st)
-	var theta []float64
 	for _, l2 := range t.opts.L2 {
-		if l2 < r.L2 {
-			break
+		if l2 < r.L2 || (t.opts.Head != Logistic && l2 != r.L2) {
+			continue // stronger ones only lead the logistic fit there
 		}
 		var err error
-		if theta, err = fit(ctx, x, all, l2, theta); err != nil {
+		if r.head, err = t.fitHead(ctx, x, all, l2, r.head); err != nil {
 			return err
 		}
 	}
 	r.Mean, r.Std = st.mean, st.std
-	r.Weights, r.Bias = theta[:x.cols], theta[x.cols]
 	t.opts.Progress(fmt.Sprintf("all pictures: %d rows of %d features, %.0f s", x.rows, x.cols, time.Since(start).Seconds()))
 	return nil
 }
