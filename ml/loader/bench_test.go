@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/maxmos001/bitmind-subnet/media/dataset"
@@ -31,7 +32,7 @@ func BenchmarkLoader(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				n, epoch := 0, 0
+				n, epoch, before := 0, 0, cpuSeconds(b)
 				for b.Loop() {
 					for batch, err := range l.Epoch(context.Background(), epoch, 0) {
 						if err != nil {
@@ -42,7 +43,18 @@ func BenchmarkLoader(b *testing.B) {
 					epoch++
 				}
 				b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "img/s")
+				// What a core does alone, however busy the machine is.
+				b.ReportMetric(float64(n)/(cpuSeconds(b)-before), "img/cpu-s")
 			})
 		}
 	}
+}
+
+// cpuSeconds is the time that the process has had on all cores.
+func cpuSeconds(b *testing.B) float64 {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1e9
 }

@@ -154,6 +154,7 @@ func (l *Loader) feed(ctx context.Context, epoch, from int, ready chan<- *pendin
 type worker struct {
 	loader  *Loader
 	crop    decode.Cropper
+	partner decode.Cropper // its own: the picture that is augmented lies in crop's buffers
 	augment transform.Augmenter
 	degrade transform.Degrader
 	other   []byte
@@ -219,7 +220,7 @@ func (w *worker) training(ctx context.Context, rng *rand.Rand, r ref, dst []floa
 	}
 	var other *image.RGBA
 	if item.Recipe.NeedsOther() {
-		if other, item.Other, err = w.partner(ctx, rng, 1-r.label); err != nil {
+		if other, item.Other, err = w.draw(ctx, rng, 1-r.label); err != nil {
 			return Item{}, err
 		}
 	}
@@ -231,17 +232,22 @@ func (w *worker) training(ctx context.Context, rng *rand.Rand, r ref, dst []floa
 	return item, nil
 }
 
-// partner gives the centre of a random picture of a class. It decodes by itself:
-// the picture that is augmented lies in the worker's own buffers.
-func (w *worker) partner(ctx context.Context, rng *rand.Rand, label int) (*image.RGBA, *Item, error) {
+// draw gives the centre of a random picture of a class.
+func (w *worker) draw(ctx context.Context, rng *rand.Rand, label int) (*image.RGBA, *Item, error) {
 	l := w.loader
+	size := l.opts.Size
+	w.partner.Trim()
 	var last error
 	for range maxTries {
 		r := l.classes[label].draw(rng)
 		data, err := l.load(ctx, r)
 		if err == nil {
 			var native image.Image
-			if native, _, err = decode.DecodeNative(data, l.opts.Limits); err == nil {
+			native, _, err = w.partner.Decode(data, l.opts.Limits, func(width, height int) image.Rectangle {
+				left, top := centre(width, size), centre(height, size)
+				return image.Rect(left, top, left+size, top+size).Intersect(image.Rect(0, 0, width, height))
+			})
+			if err == nil {
 				item := l.item(r)
 				return w.centre(native), &item, nil
 			}
