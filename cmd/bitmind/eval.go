@@ -1,110 +1,204 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"image"
-	"io"
-	"io/fs"
-	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/maxmos001/bitmind-subnet/media/dataset"
-	"github.com/maxmos001/bitmind-subnet/media/decode"
+	"github.com/maxmos001/bitmind-subnet/media/transform"
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/ml/evaluate"
-	"github.com/maxmos001/bitmind-subnet/subnet/challenge"
-)
-
-// The tiers of difficulty.
-const (
-	tierClean     = "clean"     // pictures as they are stored
-	tierChallenge = "challenge" // transformed and encoded as a validator does
 )
 
 type evalOptions struct {
-	model modelFlags
-	data  string
-	split string
-	tier  string
-	limit int
-	batch int
-	seed  uint64
-	json  bool
+	runtime   modelFlags // all but --model
+	models    []string
+	scores    []string
+	data      string
+	images    imageFlags
+	split     string
+	tiers     []string
+	limit     int
+	batch     int
+	seed      uint64
+	bootstrap int
+	draw      string
+	html      string
+	mistakes  int
+	export    string
+	json      bool
 }
+
+// allTiers is the value of --tier that stands for every tier.
+const allTiers = "all"
 
 func newEvalCmd() *cobra.Command {
 	var opts evalOptions
 	cmd := &cobra.Command{
 		Use:   "eval --data DIR",
-		Short: "Measure a detector on pictures whose class is known",
+		Short: "Measure detectors on pictures whose class is known",
 		Long: `Eval scores every picture of a folder laid out as real/<source>/* and
-fake/<source>/*, and reports how well the detector tells them apart: overall and
-for each source. A manifest.tsv in the folder (columns path, label, split, source)
-says which pictures belong to it and to which split.
+fake/<source>/*, and reports how well each detector tells them apart: overall, for
+photographs and human art (sources named ` + evaluate.ArtPrefix + `*) apart, and for each source. A
+manifest.tsv in the folder (columns path, label, split, source) says which pictures
+belong to it and to which split. --data samples takes the pictures inside the
+program, --real and --synthetic two folders of any layout, or one of them.
 
-The tier clean takes pictures as they are; challenge puts each through a
-validator's random transforms and JPEG first, the same for a picture whenever the
-seed is the same.
+Tiers make the pictures harder: clean takes them as they are; challenge puts each
+through a validator's random transforms and JPEG, the same for a picture whenever
+the seed is the same; half-jpeg55, half-webp75 and half-jpeg80 scale to half the
+size and back and compress; jpeg50 compresses; thumb128 scales down to 128 pixels.
 
-Measures: accuracy, balanced accuracy, Matthews' correlation (mcc) and the
-false-positive rate (fpr) judge by the threshold 0.5; area under the ROC curve and
-average precision judge the order; the Brier score and the expected calibration
-error (ece, 15 bins) judge the scores as probabilities. A measure that has no
-meaning, such as the area under the curve of one class, is "-", in JSON null.
+Measures: accuracy, balanced accuracy, Matthews' correlation (mcc), the
+false-positive rate (fpr) and the part of AI-generated pictures found (detection)
+judge by the threshold 0.5; area under the ROC curve, average precision and the
+false-positive rates at 90 % and 95 % detection judge the order; the Brier score and
+the expected calibration error (ece, 15 bins) judge the scores as probabilities. A
+measure that has no meaning, such as the area under the curve of one class, is "-",
+in JSON null. Intervals hold 95 % of bootstrap draws: of pictures within each
+source, of pictures of any source, or (--draw sources) of whole sources.
+
+Seconds are the mean for an image: to read and decode it on one core, and to score
+it on the cores that --threads gives; --batch 1 measures pictures one by one.
+
+Another program is compared by its --scores: JSON lines with path, as in --data, and
+score. --export writes the pictures as the tiers show them, for such a program.
 
 A picture that cannot be read is reported, counted and left out.
 
 ` + libraryHint + `
 
 Exit status: 0 done, 1 failed (no picture could be scored), 2 wrong usage.`,
-		Example: `  bitmind eval --data ../shared/data --split dev
-  bitmind eval --model my-detector --data pictures --tier challenge --json`,
+		Example: `  bitmind eval --data ../shared/data --split dev --tier all --html dev.html
+  bitmind eval --model mine --model models/base --data pictures --tier challenge --json
+  bitmind eval --real photos --synthetic generated
+  bitmind eval --data pictures --tier challenge --export shown
+  bitmind eval --data shown/challenge --scores theirs.jsonl`,
 		Args: positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return opts.run(cmd) },
 	}
-	opts.model.addTo(cmd)
-	cmd.Flags().StringVar(&opts.data, "data", "", "folder of pictures: real/<source>/* and fake/<source>/*")
-	cmd.Flags().StringVar(&opts.split, "split", "", "only the pictures that manifest.tsv puts in this split (default: all)")
-	cmd.Flags().StringVar(&opts.tier, "tier", tierClean, "clean, or challenge: as a validator would send them")
-	cmd.Flags().IntVar(&opts.limit, "limit", 0, "most pictures to score, taken in turn from all sources (0: all)")
-	cmd.Flags().IntVar(&opts.batch, "batch", 16, "pictures scored at a time")
-	cmd.Flags().Uint64Var(&opts.seed, "seed", 1, "seed of the tier challenge")
-	cmd.Flags().BoolVar(&opts.json, "json", false, "print one JSON document")
+	f := cmd.Flags()
+	f.StringArrayVar(&opts.models, "model", nil, "detector: a folder or an ONNX file that holds its description; repeatable (default: the one inside the program)")
+	opts.runtime.addRuntimeTo(cmd)
+	f.StringArrayVar(&opts.scores, "scores", nil, "file with another program's scores of the pictures; repeatable")
+	f.StringVar(&opts.data, "data", "", dataHelp)
+	f.StringVar(&opts.images.real, "real", "", "folder of real images, in place of --data; its sub-folders are sources")
+	f.StringVar(&opts.images.synthetic, "synthetic", "", "folder of AI-generated images, in place of --data; its sub-folders are sources")
+	f.StringVar(&opts.split, "split", "", "only the pictures that manifest.tsv puts in this split (default: all)")
+	f.StringSliceVar(&opts.tiers, "tier", []string{string(transform.TierClean)}, allTiers+", or one or several of "+strings.Join(tierNames(transform.Tiers()), ", "))
+	f.IntVar(&opts.limit, "limit", 0, "most pictures to score, taken in turn from all sources (0: all)")
+	f.IntVar(&opts.batch, "batch", 16, "pictures scored at a time")
+	f.Uint64Var(&opts.seed, "seed", 1, "seed of the tier challenge and of the bootstrap")
+	f.IntVar(&opts.bootstrap, "bootstrap", 1000, "draws for the intervals (0: no intervals)")
+	f.StringVar(&opts.draw, "draw", string(evaluate.WithinSources), "what the bootstrap draws: within-sources, pictures or sources")
+	f.StringVar(&opts.html, "html", "", "also write a report as one HTML file")
+	f.IntVar(&opts.mistakes, "mistakes", 12, "wrong verdicts of each kind to show in the report")
+	f.StringVar(&opts.export, "export", "", "only write the pictures as the tiers show them: DIR/<tier>/real/<source>/*.png")
+	f.BoolVar(&opts.json, "json", false, "print one JSON document")
 	return cmd
 }
 
 func (o evalOptions) check() error {
+	folders := o.images.real != "" || o.images.synthetic != ""
 	switch {
-	case o.data == "":
-		return usagef("no pictures named; try: --data DIR, a folder with real/<source>/* and fake/<source>/*")
-	case o.tier != tierClean && o.tier != tierChallenge:
-		return usagef("--tier %q; try: %s or %s", o.tier, tierClean, tierChallenge)
+	case o.data == "" && !folders:
+		return usagef("no pictures named; try: --data DIR, a folder with real/<source>/* and fake/<source>/*, or --data %s", sampleData)
+	case o.data != "" && folders:
+		return usagef("pictures named twice; try: either --data, or --real and --synthetic")
+	case folders && o.split != "":
+		return usagef("--split needs --data with a manifest.tsv; try: no --split")
 	case o.limit < 0:
 		return usagef("--limit %d; try: 0 for all pictures", o.limit)
 	case o.batch < 1:
 		return usagef("--batch %d; try: 16", o.batch)
+	case o.bootstrap < 0:
+		return usagef("--bootstrap %d; try: 1000, or 0 for no intervals", o.bootstrap)
+	case !slices.Contains(evaluate.Resamplings(), evaluate.Resampling(o.draw)):
+		return usagef("--draw %q; try: one of %q", o.draw, evaluate.Resamplings())
+	case o.mistakes < 0:
+		return usagef("--mistakes %d; try: 12, or 0 for none", o.mistakes)
+	case o.export != "" && (o.html != "" || o.json || len(o.scores) > 0 || len(o.models) > 0):
+		return usagef("--export only writes pictures; try: no --html, --json, --model or --scores with it")
+	}
+	tiers, err := o.parseTiers()
+	if err != nil {
+		return err
+	}
+	if len(o.scores) > 0 && (len(tiers) > 1 || tiers[0] != transform.TierClean) {
+		return usagef("--scores are of files as they are, so no --tier can be applied; try: --data with a folder that --export wrote")
 	}
 	return nil
 }
 
-// evalReport is what eval says with --json.
-type evalReport struct {
-	evaluate.Report
-	Failed int           `json:"failed"` // pictures that could not be read
-	Tier   string        `json:"tier"`
-	Split  string        `json:"split,omitempty"`
-	Seed   *uint64       `json:"seed,omitempty"` // of the tier challenge
-	Data   string        `json:"data"`
-	Model  detector.Info `json:"model"`
+// parseTiers gives the tiers without repetition, in the order named.
+func (o evalOptions) parseTiers() ([]transform.Tier, error) {
+	var tiers []transform.Tier
+	for _, name := range o.tiers {
+		if name == allTiers {
+			return transform.Tiers(), nil
+		}
+		t, err := transform.ParseTier(name)
+		if err != nil {
+			return nil, usagef("--tier %q; try: %s, or one or several of %s", name, allTiers, strings.Join(tierNames(transform.Tiers()), ", "))
+		}
+		if !slices.Contains(tiers, t) {
+			tiers = append(tiers, t)
+		}
+	}
+	if len(tiers) == 0 {
+		return nil, usagef("--tier names none; try: %s", allTiers)
+	}
+	return tiers, nil
+}
+
+// checkHTML finds out before the work that the report can be written after it.
+func (o evalOptions) checkHTML() error {
+	if o.html == "" {
+		return nil
+	}
+	if info, err := os.Stat(filepath.Dir(o.html)); err != nil || !info.IsDir() {
+		return fmt.Errorf("--html: there is no folder %s; try: a file in a folder that exists", filepath.Dir(o.html))
+	}
+	return nil
+}
+
+// pictures lists what is to be scored.
+func (o evalOptions) pictures() (set dataset.Labelled, err error) {
+	if o.data != "" {
+		return openPictures(o.data, o.split)
+	}
+	if o.images.real != "" {
+		if set.Real, err = openImages("--real", o.images.real, ""); err != nil {
+			return set, err
+		}
+	}
+	if o.images.synthetic != "" {
+		set.Synthetic, err = openImages("--synthetic", o.images.synthetic, "")
+	}
+	return set, err
+}
+
+// dataName says in reports which pictures they were.
+func (o evalOptions) dataName() string {
+	if o.data != "" {
+		return o.data
+	}
+	var folders []string
+	for _, f := range []string{o.images.real, o.images.synthetic} {
+		if f != "" {
+			folders = append(folders, f)
+		}
+	}
+	return strings.Join(folders, " and ")
 }
 
 func (o evalOptions) run(cmd *cobra.Command) (err error) {
@@ -115,269 +209,177 @@ func (o evalOptions) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	set, err := dataset.OpenLabelled(o.data, o.split)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("--data: %w; try: a folder that holds real/<source>/* and fake/<source>/*", err)
+	if err := o.checkHTML(); err != nil {
+		return err
 	}
+	set, err := o.pictures()
 	if err != nil {
 		return err
 	}
-	d, err := o.model.open(log)
+	e := &evaluation{options: o, items: evaluate.Items(set, o.limit), progress: newProgress(cmd.ErrOrStderr(), "pictures")}
+	if e.tiers, err = o.parseTiers(); err != nil {
+		return err
+	}
+	if o.export != "" {
+		return e.export(cmd.Context(), cmd.OutOrStdout())
+	}
+	if len(o.models) == 0 && len(o.scores) == 0 {
+		o.models = []string{""} // the shipped one
+	}
+	for _, path := range o.models {
+		flags := o.runtime
+		flags.path = path
+		d, err := flags.open(log)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, d.Close()) }()
+		e.detectors = append(e.detectors, d)
+	}
+	for _, path := range o.scores {
+		scores, err := readScores(path)
+		if err != nil {
+			return err
+		}
+		e.scored = append(e.scored, scores)
+	}
+	e.nameModels(o.models)
+	results, err := e.run(cmd.Context())
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-
-	e := evaluation{
-		detector: d, tier: o.tier, seed: o.seed, batch: o.batch,
-		items:    evalItems(set, o.limit),
-		stderr:   cmd.ErrOrStderr(),
-		terminal: isTerminal(cmd.ErrOrStderr()),
-	}
-	if err := e.run(cmd.Context()); err != nil {
-		return err
-	}
-	if len(e.judged) == 0 {
-		return fmt.Errorf("none of the %d pictures in %s could be scored; try: see the errors above", e.failed, o.data)
-	}
-	report := evalReport{Failed: e.failed, Tier: o.tier, Split: o.split, Data: o.data, Model: d.Info()}
-	if o.tier == tierChallenge {
-		report.Seed = &o.seed
-	}
-	if report.Report, err = evaluate.Summarise(e.judged); err != nil {
-		return err
+	if o.html != "" {
+		if err := e.writeHTML(cmd.Context(), o.html, results); err != nil {
+			return err
+		}
 	}
 	if o.json {
 		out := json.NewEncoder(cmd.OutOrStdout())
 		out.SetIndent("", "  ")
-		return out.Encode(report)
-	}
-	return writeEvalTable(cmd.OutOrStdout(), report)
-}
-
-// evalItem is one picture to score.
-type evalItem struct {
-	source dataset.Source
-	index  int
-	label  int
-}
-
-// name says which picture it is, within the folder where that is known.
-func (i evalItem) name() string {
-	if files, ok := i.source.(*dataset.Files); ok {
-		return files.Path(i.index)
-	}
-	return fmt.Sprintf("%s, picture %d", evaluate.SourceKey(i.label, i.source.Name()), i.index)
-}
-
-// evalItems lists the pictures: with a limit, the first of every source, then
-// the second, the classes alternating, so that a short run sees all sources.
-func evalItems(set dataset.Labelled, limit int) []evalItem {
-	var classes [2][]evalItem
-	for label, sources := range [][]dataset.Source{set.Real, set.Synthetic} {
-		for turn, more := 0, true; more; turn++ {
-			more = false
-			for _, s := range sources {
-				if turn < s.Len() {
-					classes[label] = append(classes[label], evalItem{s, turn, label})
-					more = true
-				}
-			}
+		if len(results) == 1 {
+			return out.Encode(results[0])
 		}
+		return out.Encode(struct {
+			Evaluations []evalReport `json:"evaluations"`
+		}{results})
 	}
-	var items []evalItem
-	for i := range max(len(classes[0]), len(classes[1])) {
-		for _, class := range classes {
-			if i < len(class) && (limit == 0 || len(items) < limit) {
-				items = append(items, class[i])
-			}
-		}
-	}
-	return items
+	return writeEvalTables(cmd.OutOrStdout(), results)
 }
 
-// evaluation scores pictures: one goroutine reads ahead, the caller's asks the
-// detector.
-type evaluation struct {
-	detector detector.Detector
-	tier     string
-	seed     uint64
-	batch    int
-	items    []evalItem
-	stderr   io.Writer
-	terminal bool
-
-	pool   challenge.Pool
-	judged []evaluate.Judgement
-	failed int
-}
-
-// loaded is a picture, or why there is none.
-type loaded struct {
-	item  evalItem
-	image *image.RGBA
-	err   error
-}
-
-// evalPixels bounds the pictures of a batch: 64 MB.
-const evalPixels = 16_000_000
-
-func (e *evaluation) run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	pictures := make(chan loaded) // unbuffered: one picture is read ahead
-	done := make(chan struct{})
-	defer func() { cancel(); <-done }()
-	go func() {
-		defer close(done)
-		defer close(pictures)
-		for _, item := range e.items {
-			p := e.load(ctx, item)
-			select {
-			case pictures <- p:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-
-	var batch []loaded
-	pixels := 0
-	for p := range pictures {
-		if p.err != nil {
-			e.failed++
-			e.progress(true)
-			fmt.Fprintf(e.stderr, "error: %s: %v\n", p.item.name(), p.err)
-			continue
-		}
-		batch = append(batch, p)
-		pixels += p.image.Rect.Dx() * p.image.Rect.Dy()
-		if len(batch) >= e.batch || pixels >= evalPixels {
-			if err := e.score(ctx, batch); err != nil {
-				return err
-			}
-			batch, pixels = batch[:0], 0
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := e.score(ctx, batch); err != nil {
-		return err
-	}
-	e.progress(true)
-	return nil
-}
-
-func (e *evaluation) score(ctx context.Context, batch []loaded) error {
-	if len(batch) == 0 {
-		return nil
-	}
-	images := make([]image.Image, len(batch))
-	for i, p := range batch {
-		images[i] = p.image
-	}
-	scores, err := e.detector.DetectBatch(ctx, images)
+func readScores(path string) (map[string]float64, error) {
+	f, err := os.Open(path)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("--scores: %w; try: a file of JSON lines with path and score", err)
 	}
-	for i, p := range batch {
-		e.judged = append(e.judged, evaluate.Judgement{Source: p.item.source.Name(), Label: p.item.label, Score: scores[i]})
+	defer f.Close()
+	scores, err := evaluate.ReadScores(f)
+	if err != nil {
+		return nil, fmt.Errorf("--scores %s: %w", path, err)
 	}
-	e.progress(false)
-	return nil
+	return scores, nil
 }
 
-// load reads one picture as the tier shows it.
-func (e *evaluation) load(ctx context.Context, item evalItem) loaded {
-	p := loaded{item: item}
-	data, err := item.source.Load(ctx, item.index)
-	if err == nil && e.tier == tierChallenge {
-		// From the picture's name, so that neither order nor limit matters.
-		h := fnv.New64a()
-		_, _ = h.Write([]byte(item.name()))
-		data, _, err = e.pool.Prepare(data, rand.New(rand.NewPCG(e.seed, h.Sum64())))
-	}
-	if err == nil {
-		p.image, _, err = decode.Decode(data, decode.Limits{})
-	}
-	p.err = err
-	return p
+// evalReport is what eval says of one model on one tier with --json.
+type evalReport struct {
+	evaluate.Assessment
+	Failed  int           `json:"failed"` // pictures that could not be read
+	Tier    string        `json:"tier"`
+	Split   string        `json:"split,omitempty"`
+	Seed    *uint64       `json:"seed,omitempty"` // of the tier challenge
+	Data    string        `json:"data"`
+	Model   detector.Info `json:"model"`
+	Seconds *evalSeconds  `json:"seconds,omitempty"`
+	// Name tells the model from others in one run.
+	Name   string `json:"model_name"`
+	judged []evaluate.Judgement
 }
 
-// progress rewrites one line of a terminal, or clears it.
-func (e *evaluation) progress(clear bool) {
-	if !e.terminal {
-		return
-	}
-	if clear {
-		fmt.Fprint(e.stderr, "\r\x1b[K")
-		return
-	}
-	fmt.Fprintf(e.stderr, "\r\x1b[K%d of %d pictures", len(e.judged)+e.failed, len(e.items))
+// evalSeconds are the mean for an image.
+type evalSeconds struct {
+	Prepare float64 `json:"prepare"` // to read and decode it, on one core
+	Detect  float64 `json:"detect"`  // to score it
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+// evaluation scores pictures.
+type evaluation struct {
+	options   evalOptions
+	tiers     []transform.Tier
+	items     []evaluate.Item
+	detectors []detector.Detector
+	scored    []map[string]float64 // of other programs
+	names     []string             // of the detectors, then of the other programs
+	progress  *progress
 }
 
-func writeEvalTable(w io.Writer, r evalReport) error {
-	what := r.Model.Name
-	if r.Model.Version != "" {
-		what += " " + r.Model.Version
+// nameModels finds names that tell the models from each other: what they are
+// called, or else their files.
+func (e *evaluation) nameModels(paths []string) {
+	count := map[string]int{}
+	for _, d := range e.detectors {
+		e.names = append(e.names, strings.TrimSpace(d.Info().Name+" "+d.Info().Version))
 	}
-	if _, err := fmt.Fprintf(w, "%s on %s, tier %s: %d pictures", what, r.Data, r.Tier, r.N); err != nil {
-		return err
+	for _, path := range e.options.scores {
+		e.names = append(e.names, strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)))
 	}
-	if r.Failed > 0 {
-		fmt.Fprintf(w, " (%d more could not be read)", r.Failed)
+	for _, name := range e.names {
+		count[name]++
 	}
-	fmt.Fprintln(w)
-
-	overall := newEvalTable()
-	for _, m := range []struct {
-		name  string
-		value evaluate.Value
-	}{
-		{"accuracy", r.Accuracy},
-		{"balanced accuracy", r.BalancedAccuracy},
-		{"ROC AUC", r.ROCAUC},
-		{"average precision", r.AveragePrecision},
-		{"MCC", r.MCC},
-		{"Brier score", r.Brier},
-		{"calibration error", r.ECE},
-		{"false-positive rate", r.FPR},
-	} {
-		overall.AppendRow(table.Row{m.name, evalCell(m.value)})
+	for i, name := range e.names {
+		if count[name] > 1 {
+			path := append(slices.Clone(paths), e.options.scores...)[i]
+			e.names[i] = cmp.Or(path, name+" (shipped)")
+		}
 	}
-	overall.SetColumnConfigs([]table.ColumnConfig{{Number: 2, Align: text.AlignRight}})
-
-	sources := newEvalTable()
-	sources.AppendHeader(table.Row{"source", "n", "accuracy", "Brier", "ECE"})
-	for _, key := range r.Sources() {
-		m := r.PerSource[key]
-		sources.AppendRow(table.Row{key, m.N, evalCell(m.Accuracy), evalCell(m.Brier), evalCell(m.ECE)})
-	}
-	right := []table.ColumnConfig{}
-	for n := 2; n <= 5; n++ {
-		right = append(right, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight})
-	}
-	sources.SetColumnConfigs(right)
-	_, err := fmt.Fprintf(w, "%s\n\n%s\n", overall.Render(), sources.Render())
-	return err
 }
 
-func newEvalTable() table.Writer {
-	t := table.NewWriter()
-	t.SetStyle(table.StyleLight)
-	t.Style().Options = table.OptionsNoBordersAndSeparators
-	t.Style().Format.Header = text.FormatDefault
-	return t
-}
-
-func evalCell(v evaluate.Value) string {
-	if !v.Defined() {
-		return "-"
+// run gives a report for each model and tier, tiers in the inner loop.
+func (e *evaluation) run(ctx context.Context) ([]evalReport, error) {
+	results := make([]evalReport, len(e.names)*len(e.tiers))
+	e.progress.start(len(e.items) * len(e.tiers) * min(len(e.detectors), 1))
+	defer e.progress.clear()
+	for t, tier := range e.tiers {
+		if len(e.detectors) == 0 {
+			break
+		}
+		out, err := evaluate.Pass{
+			Detectors: e.detectors, Tier: tier, Seed: e.options.seed, Batch: e.options.batch,
+			Progress: func(done int) { e.progress.set(t*len(e.items) + done) },
+			Failed: func(item evaluate.Item, err error) {
+				if t == 0 { // the same for all tiers
+					e.progress.say("error: %s: %v", item.Name(), err)
+				}
+			},
+		}.Run(ctx, e.items)
+		if err != nil {
+			return nil, err
+		}
+		for k, d := range e.detectors {
+			results[k*len(e.tiers)+t] = evalReport{
+				Failed: out.Failed, Model: d.Info(), judged: out.Judgements[k],
+				Seconds: &evalSeconds{out.Prepare, out.Detect[k]},
+			}
+		}
 	}
-	return fmt.Sprintf("%.4f", float64(v))
+	for k, scores := range e.scored {
+		judged, missing := evaluate.JudgeScores(e.items, scores, e.options.data)
+		i := len(e.detectors) + k
+		results[i*len(e.tiers)] = evalReport{Failed: missing, judged: judged, Model: detector.Info{Name: e.names[i], Architecture: "scores of another program", Labels: [2]string{detector.Real, detector.AI}, Verdict: detector.DefaultBand}}
+	}
+	for i := range results {
+		r := &results[i]
+		tier := e.tiers[i%len(e.tiers)]
+		r.Name, r.Tier, r.Split, r.Data = e.names[i/len(e.tiers)], string(tier), e.options.split, e.options.dataName()
+		if tier == transform.TierChallenge {
+			r.Seed = &e.options.seed
+		}
+		if len(r.judged) == 0 {
+			return nil, fmt.Errorf("none of the %d pictures in %s could be scored; try: see the errors above", r.Failed, r.Data)
+		}
+		var err error
+		r.Assessment, err = evaluate.Assess(r.judged, evaluate.Bootstrap{Samples: e.options.bootstrap, Draw: evaluate.Resampling(e.options.draw), Seed: e.options.seed})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
 }
