@@ -24,9 +24,9 @@ type Augmentation struct {
 	// Challenge: the picture becomes what a validator would send (Draw, Apply,
 	// JPEG 75) before everything else.
 	Challenge float64 `json:"challenge"`
-	// Shrink: the whole picture is scaled down, to no less than ShrinkMin of its
-	// size, as thumbnails are. Only the sides change; the crop is then of the
-	// smaller picture.
+	// Shrink: the whole picture is scaled down as thumbnails are, its shorter side
+	// to ShrinkMin to 1 times the result's side, whatever it was: how much is then
+	// filled up must not tell how large the picture was. Smaller ones stay.
 	Shrink    float64 `json:"shrink"`
 	ShrinkMin float64 `json:"shrink_min"`
 	// FlipHorizontal, FlipVertical: mirrored. Turn: turned by one to three
@@ -83,7 +83,7 @@ type Augmentation struct {
 // bounds are the strengths that all presets share: a change that a preset leaves
 // out can be switched on by its probability alone.
 var bounds = Augmentation{
-	ShrinkMin: 0.33, ColoursMax: 1, SpectrumMax: 4,
+	ShrinkMin: 0.5, ColoursMax: 1, SpectrumMax: 4,
 	Brightness: Jitter, Contrast: Jitter, Saturation: Jitter, Hue: Jitter,
 	Angle: MaxAngle, BlurMax: 1.5, NoiseMax: 8, ScaleMin: 0.4,
 	JPEGMin: 40, JPEGMax: 95, WebPMin: 40, WebPMax: 95, MaskMax: 0.5, MaskPatch: 16,

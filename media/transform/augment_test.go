@@ -99,6 +99,9 @@ func TestDrawFollowsTheAugmentation(t *testing.T) {
 		r := a.Draw(rng, 300, 400, 224)
 		add("challenge", r.Challenge != nil)
 		add("shrink", r.ShrinkWidth > 0)
+		if r.ShrinkWidth > 0 && (r.ShrinkWidth < 112 || r.ShrinkWidth > 224 || r.ShrinkHeight != r.ShrinkWidth*4/3) {
+			t.Fatalf("shrunk to %dx%d", r.ShrinkWidth, r.ShrinkHeight)
+		}
 		add("flip_horizontal", r.FlipHorizontal)
 		add("flip_vertical", r.FlipVertical)
 		add("turn", r.Turn != 0)

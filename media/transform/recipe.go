@@ -88,8 +88,8 @@ func (a Augmentation) Draw(rng *rand.Rand, width, height, size int) Recipe {
 		p := Draw(rng, width, height)
 		r.Challenge = &p
 		w, h = Size, Size
-	} else if shrink {
-		w, h = max(int(part*float64(w)), 1), max(int(part*float64(h)), 1)
+	} else if short, to := min(w, h), max(int(part*float64(size)), 1); shrink && to < short {
+		w, h = max(w*to/short, 1), max(h*to/short, 1)
 		r.ShrinkWidth, r.ShrinkHeight = w, h
 	}
 
