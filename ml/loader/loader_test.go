@@ -366,6 +366,50 @@ func TestStaysAheadWithinBounds(t *testing.T) {
 	}
 }
 
+// TestKeepsFilesWithinMemory counts what later epochs read again.
+func TestKeepsFilesWithinMemory(t *testing.T) {
+	_, set := synthetic(t, map[string]int{"a": 40}, map[string]int{"b": 40})
+	size := 0
+	for i := range 40 {
+		data, err := set.Real[0].Load(context.Background(), i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size += len(data)
+	}
+	const batch, side = 8, 16
+	ready := 2 * batch * 3 * side * side * 4 // two batches, the fewest that are made ahead
+	for _, c := range []struct {
+		memory      int
+		least, most int64 // real pictures read in the third epoch
+	}{
+		{memory: 0, least: 0, most: 0},
+		{memory: 1, least: 40, most: 40},
+		// Room for about half of both classes.
+		{memory: ready + size, least: 10, most: 36},
+	} {
+		source := &counter{Source: set.Real[0]}
+		l, err := loader.New(loader.Options{
+			Set: dataset.Labelled{Real: []dataset.Source{source}, Synthetic: set.Synthetic}, Size: side, Batch: batch, Seed: 1, Memory: int64(c.memory),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := int64(0)
+		for epoch := range 3 {
+			before = source.loads.Load()
+			for _, err := range l.Epoch(context.Background(), epoch, 0) {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if n := source.loads.Load() - before; n < c.least || n > c.most {
+			t.Errorf("memory %d: %d of 40 real pictures were read in the third epoch, want %d to %d", c.memory, n, c.least, c.most)
+		}
+	}
+}
+
 // TestValidationIsTheDetectors compares with the detector's own preprocessing.
 func TestValidationIsTheDetectors(t *testing.T) {
 	set := few(t, sampleSet(t), 15)
