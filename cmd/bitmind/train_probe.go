@@ -207,7 +207,7 @@ func (o *trainOptions) trainProbe(cmd *cobra.Command, f *probeFlags) error {
 		return err
 	}
 	settings := probeSettings{
-		Architecture: o.arch, Data: o.dataName(), Split: o.split, Limit: o.limit, Encoders: f.encoders, Views: f.views,
+		Architecture: o.arch, Data: o.data, Split: o.split, Limit: o.limit, Encoders: f.encoders, Views: f.views,
 		L2: f.l2, ArtShare: o.art, Weights: f.weights, Head: f.head, Choose: f.choose, Folds: f.folds, Features: f.groups, MaxFPR: f.maxFPR,
 		Preprocess: f.preprocess(), Seed: o.seed,
 	}

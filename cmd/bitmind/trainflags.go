@@ -19,7 +19,6 @@ import (
 type trainOptions struct {
 	arch       string
 	data       string
-	images     imageFlags // a source of the challenge pool, in place of data
 	split      string
 	valSplit   string
 	holdOut    []string
@@ -59,8 +58,6 @@ func (o *trainOptions) addTo(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.arch, "arch", "", "what to train: an architecture, or probe, features or ensemble")
 	f.StringVar(&o.data, "data", "", dataHelp)
-	f.StringVar(&o.images.real, "real", "", "folder of real images as a validator takes it, in place of --data")
-	f.StringVar(&o.images.synthetic, "synthetic", "", "folder of AI-generated images as a validator takes it, in place of --data")
 	f.StringVar(&o.split, "split", "", "only the pictures that manifest.tsv puts in this split (default: all)")
 	f.StringVar(&o.valSplit, "val-split", "", "what is held out: a share such as 0.2, or a split of manifest.tsv (default: a fifth)")
 	f.StringSliceVar(&o.holdOut, "hold-out", nil, "sources to hold out, such as flux,real/scikit-image (default: whole ones where each class has three, else random pictures)")
@@ -100,7 +97,7 @@ func (o *trainOptions) addTo(cmd *cobra.Command) {
 func (o *trainOptions) settings() train.Settings {
 	s := train.Defaults()
 	s.Architecture = o.arch
-	s.Data = train.Data{Name: o.dataName(), Split: o.split, Limit: o.limit, HoldOut: o.holdOut, ValSplit: o.valSplit}
+	s.Data = train.Data{Name: o.data, Split: o.split, Limit: o.limit, HoldOut: o.holdOut, ValSplit: o.valSplit}
 	s.Size, s.Epochs, s.Batch, s.MicroBatch = o.size, o.epochs, o.batch, o.microBatch
 	s.Rate, s.Clip, s.EMA = o.rate, o.clip, o.ema
 	s.Optimiser = train.Optimiser{Kind: o.optimiser, Decay: o.decay}
@@ -136,25 +133,11 @@ func (o *trainOptions) folder() string {
 	return filepath.Join(o.out, cmp.Or(o.experiment, o.arch))
 }
 
-func (o *trainOptions) dataName() string {
-	if o.data != "" {
-		return o.data
-	}
-	return o.images.real + " and " + o.images.synthetic
-}
-
 // checkData reports wrong usage of the flags that every architecture has.
 func (o *trainOptions) checkData() error {
-	pool := o.images.real != "" || o.images.synthetic != ""
 	switch {
-	case o.data == "" && !pool:
+	case o.data == "":
 		return usagef("no pictures named; try: --data DIR, a folder with real/<source>/* and fake/<source>/*, or --data %s", sampleData)
-	case o.data != "" && pool:
-		return usagef("pictures named twice; try: either --data, or --real and --synthetic")
-	case pool && (o.images.real == "" || o.images.synthetic == ""):
-		return usagef("pictures of one class only; try: both --real and --synthetic")
-	case pool && o.split != "":
-		return usagef("--split needs --data with a manifest.tsv; try: no --split")
 	case o.valSplit != "" && len(o.holdOut) > 0:
 		return usagef("both --val-split and --hold-out; try: one of them")
 	case o.limit < 0:
@@ -208,13 +191,8 @@ func (o *trainOptions) openSplits() (train.Split, error) {
 	return train.Split{Train: set, Held: held}, nil
 }
 
-func (o *trainOptions) openSet(split string) (set dataset.Labelled, err error) {
-	switch {
-	case o.data == "":
-		set.Real, set.Synthetic, err = o.images.open()
-	default:
-		set, err = openPictures(o.data, split)
-	}
+func (o *trainOptions) openSet(split string) (dataset.Labelled, error) {
+	set, err := openPictures(o.data, split)
 	if err != nil {
 		return dataset.Labelled{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/maxmos001/bitmind-subnet/media/transform"
 	"github.com/maxmos001/bitmind-subnet/ml/evaluate"
 )
 
@@ -31,7 +32,9 @@ type EpochResult struct {
 	// them; HeldLoss is their loss.
 	Held     evaluate.Metrics `json:"held"`
 	HeldLoss float64          `json:"held_loss"`
-	Best     bool             `json:"best"`
+	// TierAUC is the area under the ROC curve in each tier by itself.
+	TierAUC map[transform.Tier]evaluate.Value `json:"tier_auc"`
+	Best    bool                              `json:"best"`
 }
 
 // journal appends lines of JSON to a file, of which a resumed run keeps those

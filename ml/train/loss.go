@@ -3,6 +3,8 @@ package train
 import (
 	"fmt"
 	"math"
+
+	"github.com/maxmos001/bitmind-subnet/ml/onnx/autodiff"
 )
 
 // Kinds of loss.
@@ -39,6 +41,34 @@ func (l Loss) Check() error {
 		return fmt.Errorf("a focal loss with the exponent %v; try: 2", l.Gamma)
 	}
 	return nil
+}
+
+// Build appends the loss of logits [N,1] with labels [N,1] (1 AI-generated, 0
+// real, or between) to the graph; the result has the shape [1].
+func (l Loss) Build(g *autodiff.Graph, logits, labels *autodiff.Value) *autodiff.Value {
+	one := g.Scalar(1)
+	y := labels
+	if l.Smoothing > 0 {
+		y = g.Add(g.Mul(labels, g.Scalar(1-l.Smoothing)), g.Scalar(l.Smoothing/2))
+	}
+	// max(x, 0) - x*y + log(1 + exp(-|x|)): no exponential of a large number. The
+	// maximum is written (x + |x|) / 2, which has the right slope at 0, where all
+	// logits are when the last layer begins with zeros.
+	size := g.Abs(logits)
+	positive := g.Mul(g.Add(logits, size), g.Scalar(0.5))
+	loss := g.Add(g.Sub(positive, g.Mul(logits, y)), g.Log(g.Add(one, g.Exp(g.Neg(size)))))
+	if l.Kind == Focal {
+		// The part of the probability that lies on the wrong side: p + y - 2py.
+		p := g.Sigmoid(logits)
+		wrong := g.Sub(g.Add(p, y), g.Mul(g.Scalar(2), g.Mul(p, y)))
+		loss = g.Mul(loss, g.Pow(wrong, g.Scalar(l.Gamma)))
+	}
+	real, synthetic := orOne(l.RealWeight), orOne(l.SyntheticWeight)
+	if real != 1 || synthetic != 1 {
+		weight := g.Add(g.Scalar(real), g.Mul(labels, g.Scalar(synthetic-real)))
+		loss = g.Mul(loss, weight)
+	}
+	return g.Reshape(g.ReduceMean(loss), 1)
 }
 
 // Value is the mean loss of logits and labels computed directly, for pictures

@@ -3,6 +3,8 @@ package train
 import (
 	"fmt"
 	"math"
+
+	"github.com/maxmos001/bitmind-subnet/ml/onnx/autodiff"
 )
 
 // Kinds of optimiser, as PyTorch computes them.
@@ -62,4 +64,59 @@ func (o Optimiser) moments() int {
 		return 1
 	}
 	return 2
+}
+
+// update is one step of all weights at once, which lie in one vector of length P.
+type update struct {
+	weights, gradient *autodiff.Value   // [P]
+	moments           []*autodiff.Value // [P] each
+	decayed           *autodiff.Value   // [P], 1 where weight decay applies; nil without decay
+	rate, step        *autodiff.Value   // [1]; the step counts from 1
+}
+
+// build appends the step and gives the new weights and moments.
+func (o Optimiser) build(g *autodiff.Graph, u update) (weights *autodiff.Value, moments []*autodiff.Value) {
+	o = o.defaults()
+	w, grad := u.weights, u.gradient
+	if u.decayed != nil {
+		if o.Kind == AdamW {
+			// w *= 1 - rate*decay
+			w = g.Mul(w, g.Sub(g.Scalar(1), g.Mul(g.Mul(u.rate, g.Scalar(o.Decay)), u.decayed)))
+		} else {
+			grad = g.Add(grad, g.Mul(g.Mul(w, u.decayed), g.Scalar(o.Decay)))
+		}
+	}
+	if o.Kind == SGD {
+		m := g.Add(g.Mul(u.moments[0], g.Scalar(o.Momentum)), grad)
+		return g.Sub(w, g.Mul(m, u.rate)), []*autodiff.Value{m}
+	}
+	average := func(old, now *autodiff.Value, beta float64) *autodiff.Value {
+		return g.Add(g.Mul(old, g.Scalar(beta)), g.Mul(now, g.Scalar(1-beta)))
+	}
+	m := average(u.moments[0], grad, o.Beta1)
+	v := average(u.moments[1], g.Mul(grad, grad), o.Beta2)
+	// The averages start at zero; both are divided by 1 - beta^step to make up
+	// for it.
+	denominator := g.Add(g.Div(g.Sqrt(v), g.Sqrt(correction(g, u.step, o.Beta2))), g.Scalar(o.Epsilon))
+	size := g.Div(u.rate, correction(g, u.step, o.Beta1))
+	return g.Sub(w, g.Mul(size, g.Div(m, denominator))), []*autodiff.Value{m, v}
+}
+
+// correction gives 1 - beta^step. In float32 the difference of two numbers near
+// 1 would lose four digits at the first steps; 1 - exp(-x) = 2t/(1+t) with t =
+// tanh(x/2) loses none.
+func correction(g *autodiff.Graph, step *autodiff.Value, beta float64) *autodiff.Value {
+	t := g.Tanh(g.Mul(step, g.Scalar(-math.Log(beta)/2)))
+	return g.Div(g.Mul(g.Scalar(2), t), g.Add(g.Scalar(1), t))
+}
+
+// clip scales a gradient [P] down to the length bound if it is longer, as
+// PyTorch's clip_grad_norm_; it also gives the length before, [1].
+func clip(g *autodiff.Graph, gradient *autodiff.Value, bound float64) (clipped, length *autodiff.Value) {
+	length = g.Sqrt(g.Reshape(g.ReduceSum(g.Mul(gradient, gradient)), 1))
+	if bound == 0 {
+		return gradient, length
+	}
+	factor := g.Min(g.Scalar(1), g.Div(g.Scalar(bound), g.Add(length, g.Scalar(1e-6))))
+	return g.Mul(gradient, factor), length
 }

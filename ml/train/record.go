@@ -1,0 +1,156 @@
+package train
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"image"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/maxmos001/bitmind-subnet/media/dataset"
+	"github.com/maxmos001/bitmind-subnet/media/decode"
+	"github.com/maxmos001/bitmind-subnet/media/transform"
+	"github.com/maxmos001/bitmind-subnet/ml/detector"
+	"github.com/maxmos001/bitmind-subnet/ml/evaluate"
+	"github.com/maxmos001/bitmind-subnet/ml/tensorboard"
+)
+
+// recorder writes a run's event files, which TensorBoard shows.
+type recorder struct{ events *tensorboard.Writer }
+
+// openRecorder begins a new event file; earlier ones are forgotten from the step
+// on.
+func openRecorder(folder string, step int) (*recorder, error) {
+	var w *tensorboard.Writer
+	var err error
+	if step == 0 {
+		w, err = tensorboard.Create(folder)
+	} else {
+		w, err = tensorboard.Resume(folder, int64(step+1))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &recorder{w}, nil
+}
+
+func (r *recorder) step(s StepResult) {
+	at := int64(s.Step)
+	r.events.Scalar("train/loss", at, s.Loss)
+	r.events.Scalar("train/learning_rate", at, s.Rate)
+	r.events.Scalar("train/gradient", at, s.Gradient)
+}
+
+func (r *recorder) epoch(result EpochResult, e ended) {
+	at := int64(result.Step)
+	for _, m := range []struct {
+		tag   string
+		value evaluate.Value
+	}{
+		{"held/loss", evaluate.Value(result.HeldLoss)},
+		{"held/roc_auc", result.Held.ROCAUC},
+		{"held/average_precision", result.Held.AveragePrecision},
+		{"held/accuracy", result.Held.Accuracy},
+		{"held/balanced_accuracy", result.Held.BalancedAccuracy},
+		{"held/false_positive_rate", result.Held.FPR},
+		{"held/calibration_error", result.Held.ECE},
+		{"train/epoch_loss", evaluate.Value(result.Loss)},
+	} {
+		if m.value.Defined() {
+			r.events.Scalar(m.tag, at, float64(m.value))
+		}
+	}
+	for tier, auc := range result.TierAUC {
+		if auc.Defined() {
+			r.events.Scalar("held_roc_auc/"+string(tier), at, float64(auc))
+		}
+	}
+	labels, scores := make([]int, len(e.judged)), make([]float64, len(e.judged))
+	var byClass [2][]float32
+	for i, j := range e.judged {
+		labels[i], scores[i] = j.Label, j.Score
+		byClass[j.Label] = append(byClass[j.Label], float32(j.Score))
+	}
+	r.events.PRCurve("held/precision_recall", at, labels, scores)
+	r.events.Histogram("scores/real", at, byClass[0])
+	r.events.Histogram("scores/ai", at, byClass[1])
+	for _, name := range slices.Sorted(maps.Keys(e.weights)) {
+		if t := e.weights[name]; len(t.Shape) > 1 {
+			r.events.Histogram("weights/"+name, at, t.Data)
+		}
+	}
+	for i, m := range e.worst {
+		tag := fmt.Sprintf("mistakes/%d", i+1)
+		r.events.Image(tag, at, m.image)
+		r.events.Text(tag, at, fmt.Sprintf("%s, tier %s: %s, score %.3f", m.Picture, m.tier, [2]string{"real", "AI-generated"}[m.Label], m.Score))
+	}
+}
+
+// flush hands the events so far to the file.
+func (r *recorder) flush() error { return r.events.Flush() }
+
+func (r *recorder) close() error { return r.events.Close() }
+
+// mistake is a picture held out that was judged wrongly.
+type mistake struct {
+	evaluate.Judgement
+	tier  transform.Tier
+	image *image.RGBA // as the graph saw it
+}
+
+// shownMistakes is how many are kept.
+const shownMistakes = 12
+
+// mistakes gives the pictures with the worst scores, as the graph saw them: each
+// picture once, in the tier where it did worst.
+func mistakes(ctx context.Context, all []look, judged []evaluate.Judgement, s Settings, held dataset.Labelled) ([]mistake, error) {
+	wrong := func(i int) float64 { return math.Abs(judged[i].Score - float64(judged[i].Label)) }
+	order := make([]int, 0, len(all))
+	for i := range all {
+		if wrong(i) > 0.5 {
+			order = append(order, i)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(wrong(b), wrong(a)) })
+	preprocess := detector.Preprocess{Steps: []detector.Step{{Op: detector.CenterCrop, Size: s.Size}}, Std: [3]float32{1, 1, 1}}
+	seen := map[string]bool{}
+	var out []mistake
+	for _, i := range order {
+		p := all[i]
+		if seen[p.Key()] || len(out) == shownMistakes {
+			continue
+		}
+		seen[p.Key()] = true
+		img, err := reload(ctx, p, held, s.Seed)
+		if err != nil {
+			return nil, fmt.Errorf("showing a mistake: %w", err)
+		}
+		if img, err = preprocess.Picture(img, 0); err != nil {
+			return nil, fmt.Errorf("showing a mistake: %w", err)
+		}
+		out = append(out, mistake{judged[i], p.tier, img})
+	}
+	return out, nil
+}
+
+// reload decodes a picture held out again, as its tier shows it.
+func reload(ctx context.Context, p look, held dataset.Labelled, seed uint64) (*image.RGBA, error) {
+	for _, src := range classes(held)[p.Label] {
+		files, named := src.(interface{ Path(int) string })
+		if src.Name() != p.Source || p.Index >= src.Len() || named && files.Path(p.Index) != p.Path {
+			continue
+		}
+		data, err := src.Load(ctx, p.Index)
+		if err != nil {
+			return nil, err
+		}
+		img, _, err := decode.Decode(data, decode.Limits{})
+		if err != nil {
+			return nil, err
+		}
+		return transform.Degrade(p.tier, img, seed, p.Key())
+	}
+	return nil, fmt.Errorf("there is no picture %s", p.Key())
+}
