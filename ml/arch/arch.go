@@ -42,6 +42,26 @@ type Architecture struct {
 	// Heatmap is Build that also gives the logits of the patches [N, h, w], whose
 	// mean is the logit; nil where Patches is.
 	Heatmap func(g *autodiff.Graph, x *autodiff.Value, w onnx.Weights) (logit, patches *autodiff.Value)
+
+	network network
+}
+
+// network appends an architecture's layers; patches is nil where it has none.
+type network func(n *net, x *autodiff.Value) (logit, patches *autodiff.Value)
+
+// with fills in what follows from the network.
+func (a Architecture) with(layers network) Architecture {
+	a.network = layers
+	a.Build = func(g *autodiff.Graph, x *autodiff.Value, w onnx.Weights) *autodiff.Value {
+		logit, _ := layers(&net{g: g, w: w}, x)
+		return logit
+	}
+	if a.Patches != nil {
+		a.Heatmap = func(g *autodiff.Graph, x *autodiff.Value, w onnx.Weights) (logit, patches *autodiff.Value) {
+			return layers(&net{g: g, w: w}, x)
+		}
+	}
+	return a
 }
 
 // DropoutSeed is the input, of shape [1], that decides which features a training
@@ -78,17 +98,23 @@ func Get(name string) (Architecture, error) {
 	return Architecture{}, fmt.Errorf("there is no architecture %q; try: %s", name, strings.Join(Names(), ", "))
 }
 
+// Shapes gives the shape of every weight, running statistics too.
+func (a Architecture) Shapes() map[string][]int {
+	shapes := map[string][]int{}
+	walk(a.network, a.InputSize, nil, func(name string, _ func() float64, shape []int) onnx.Tensor {
+		shapes[name] = shape
+		return onnx.Tensor{Shape: shape}
+	})
+	return shapes
+}
+
 // Check compares weights with those that the architecture has: every name there,
 // in the right shape, and no other.
 func (a Architecture) Check(w onnx.Weights) error {
-	want := a.Init(0)
+	want := a.Shapes()
 	for _, name := range slices.Sorted(maps.Keys(want)) {
-		got, ok := w[name]
-		if !ok {
-			return fmt.Errorf("%s: weight %q is missing", a.Name, name)
-		}
-		if !slices.Equal(got.Shape, want[name].Shape) || len(got.Data) != len(want[name].Data) {
-			return fmt.Errorf("%s: weight %q has shape %v, want %v", a.Name, name, got.Shape, want[name].Shape)
+		if _, err := w.Get(name, want[name]...); err != nil {
+			return fmt.Errorf("%s: %w", a.Name, err)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(w)) {
@@ -104,12 +130,12 @@ func (a Architecture) Check(w onnx.Weights) error {
 // the same.
 func (a Architecture) Adopt(w onnx.Weights) (onnx.Weights, error) {
 	adopted := maps.Clone(w)
-	for name, want := range a.Init(0) {
+	for name, want := range a.Shapes() {
 		got, ok := w[name]
-		if !ok || len(got.Shape) != len(want.Shape) || want.Shape[0] != 1 || got.Shape[0] != 2 || !slices.Equal(got.Shape[1:], want.Shape[1:]) {
+		if !ok || len(got.Shape) != len(want) || want[0] != 1 || got.Shape[0] != 2 || !slices.Equal(got.Shape[1:], want[1:]) {
 			continue
 		}
-		one := onnx.NewTensor(want.Shape...)
+		one := onnx.NewTensor(want...)
 		for i := range one.Data {
 			one.Data[i] = got.Data[len(one.Data)+i] - got.Data[i]
 		}

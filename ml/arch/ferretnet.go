@@ -21,15 +21,16 @@ func ferretNet() Architecture {
 		Mean:       [3]float32{0.48145466, 0.4578275, 0.40821073}, // CLIP's
 		Std:        [3]float32{0.26862954, 0.26130258, 0.27577711},
 		Init: func(seed uint64) onnx.Weights {
-			return initWeights(seed, 0x666572726574, initialiser{
+			return initWeights(seed, 0x666572726574, rule{
 				conv:   func(rng *rand.Rand, fanIn, _ int) float64 { return uniform(rng, fanIn) },
 				linear: func(rng *rand.Rand, fanIn int, _ bool) float64 { return uniform(rng, fanIn) },
-			}, size, func(n *net, x *autodiff.Value) { n.ferretNet(x, 0) })
+			}, size, ferretLayers(ferretNetDropout))
 		},
-		Build: func(g *autodiff.Graph, x *autodiff.Value, w onnx.Weights) *autodiff.Value {
-			return (&net{g: g, w: w}).ferretNet(x, ferretNetDropout)
-		},
-	}
+	}.with(ferretLayers(ferretNetDropout))
+}
+
+func ferretLayers(dropout float64) network {
+	return func(n *net, x *autodiff.Value) (logit, patches *autodiff.Value) { return n.ferretNet(x, dropout), nil }
 }
 
 // ferretNetDropout is the paper's share of features left out before the last

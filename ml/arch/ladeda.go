@@ -15,7 +15,7 @@ const stemMomentum = 0.001
 
 // laDeDaRule draws convolutions by Kaiming's rule and the last layer with a
 // standard deviation of 0.02, as the paper's code.
-var laDeDaRule = initialiser{
+var laDeDaRule = rule{
 	conv: kaimingNormal,
 	linear: func(rng *rand.Rand, fanIn int, bias bool) float64 {
 		if bias {
@@ -37,16 +37,9 @@ func laDeDa() Architecture {
 		Mean:       imageNetMean, Std: imageNetStd,
 		Patches: &Patches{First: 4.5, Stride: 8},
 		Init: func(seed uint64) onnx.Weights {
-			return initWeights(seed, 0x6c6164656461, laDeDaRule, size, func(n *net, x *autodiff.Value) { n.laDeDa(x) })
+			return initWeights(seed, 0x6c6164656461, laDeDaRule, size, (*net).laDeDa)
 		},
-		Build: func(g *autodiff.Graph, x *autodiff.Value, w onnx.Weights) *autodiff.Value {
-			logit, _ := (&net{g: g, w: w}).laDeDa(x)
-			return logit
-		},
-		Heatmap: func(g *autodiff.Graph, x *autodiff.Value, w onnx.Weights) (logit, patches *autodiff.Value) {
-			return (&net{g: g, w: w}).laDeDa(x)
-		},
-	}
+	}.with((*net).laDeDa)
 }
 
 func (n *net) laDeDa(x *autodiff.Value) (logit, patches *autodiff.Value) {
@@ -75,16 +68,9 @@ func tinyLaDeDa() Architecture {
 		Mean:       imageNetMean, Std: imageNetStd,
 		Patches: &Patches{First: 2.5, Stride: 2},
 		Init: func(seed uint64) onnx.Weights {
-			return initWeights(seed, 0x74696e79, laDeDaRule, size, func(n *net, x *autodiff.Value) { n.tinyLaDeDa(x) })
+			return initWeights(seed, 0x74696e79, laDeDaRule, size, (*net).tinyLaDeDa)
 		},
-		Build: func(g *autodiff.Graph, x *autodiff.Value, w onnx.Weights) *autodiff.Value {
-			logit, _ := (&net{g: g, w: w}).tinyLaDeDa(x)
-			return logit
-		},
-		Heatmap: func(g *autodiff.Graph, x *autodiff.Value, w onnx.Weights) (logit, patches *autodiff.Value) {
-			return (&net{g: g, w: w}).tinyLaDeDa(x)
-		},
-	}
+	}.with((*net).tinyLaDeDa)
 }
 
 func (n *net) tinyLaDeDa(x *autodiff.Value) (logit, patches *autodiff.Value) {

@@ -12,12 +12,14 @@ import (
 type net struct {
 	g *autodiff.Graph
 	w onnx.Weights
-	// fresh makes the weights instead of looking them up; nil when building.
-	fresh *initialiser
+	// fresh gives a weight where the network has none yet; nil when building. draw
+	// makes one value of it.
+	fresh func(name string, draw func() float64, shape []int) onnx.Tensor
+	rule  *rule // of fresh weights
 }
 
-// initialiser draws fresh weights.
-type initialiser struct {
+// rule draws fresh weights.
+type rule struct {
 	rng *rand.Rand
 	// conv draws a convolution's value.
 	conv func(rng *rand.Rand, fanIn, fanOut int) float64
@@ -36,23 +38,33 @@ func uniform(rng *rand.Rand, fanIn int) float64 {
 	return (2*rng.Float64() - 1) / math.Sqrt(float64(fanIn))
 }
 
-// initWeights walks through a network once on a throw-away graph and draws the
-// weights that it asks for. stream tells the architectures' random numbers apart.
-func initWeights(seed, stream uint64, rule initialiser, size int, build func(n *net, x *autodiff.Value)) onnx.Weights {
-	rule.rng = rand.New(rand.NewPCG(seed, stream))
-	n := &net{g: autodiff.New("init", autodiff.Options{}), w: onnx.Weights{}, fresh: &rule}
-	build(n, n.g.Input("image", 1, 3, size, size))
-	return n.w
+// walk goes through a network once on a throw-away graph and asks for each weight.
+// Nothing may be drawn where there is no rule.
+func walk(layers network, size int, by *rule, fresh func(name string, draw func() float64, shape []int) onnx.Tensor) {
+	g := autodiff.New("walk", autodiff.Options{})
+	layers(&net{g: g, fresh: fresh, rule: by}, g.Input("image", 1, 3, size, size))
 }
 
-// weight gives the named weight, after drawing it when the network is new.
-func (n *net) weight(name string, draw func() float64, shape ...int) onnx.Tensor {
-	if n.fresh != nil {
+// initWeights draws a network's weights. stream tells the architectures' random
+// numbers apart.
+func initWeights(seed, stream uint64, by rule, size int, layers network) onnx.Weights {
+	by.rng = rand.New(rand.NewPCG(seed, stream))
+	w := onnx.Weights{}
+	walk(layers, size, &by, func(name string, draw func() float64, shape []int) onnx.Tensor {
 		t := onnx.NewTensor(shape...)
 		for i := range t.Data {
 			t.Data[i] = float32(draw())
 		}
-		n.w[name] = t
+		w[name] = t
+		return t
+	})
+	return w
+}
+
+// weight gives the named weight.
+func (n *net) weight(name string, draw func() float64, shape ...int) onnx.Tensor {
+	if n.fresh != nil {
+		return n.fresh(name, draw, shape)
 	}
 	t, err := n.w.Get(name, shape...)
 	if err != nil {
@@ -83,10 +95,10 @@ func (n *net) conv(x *autodiff.Value, name string, l layer) *autodiff.Value {
 	}
 	area := l.kernel * l.kernel
 	fanIn, fanOut := in/groups*area, l.out*area
-	kernel := n.parameter(name+".weight", func() float64 { return n.fresh.conv(n.fresh.rng, fanIn, fanOut) }, l.out, in/groups, l.kernel, l.kernel)
+	kernel := n.parameter(name+".weight", func() float64 { return n.rule.conv(n.rule.rng, fanIn, fanOut) }, l.out, in/groups, l.kernel, l.kernel)
 	var bias *autodiff.Value
 	if l.bias {
-		bias = n.parameter(name+".bias", func() float64 { return uniform(n.fresh.rng, fanIn) }, l.out)
+		bias = n.parameter(name+".bias", func() float64 { return uniform(n.rule.rng, fanIn) }, l.out)
 	}
 	return n.g.Conv(x, kernel, bias, autodiff.ConvOptions{
 		Stride: max(l.stride, 1), Pad: l.pad, Dilation: max(l.dilation, 1), Groups: groups,
@@ -116,8 +128,8 @@ func (n *net) convNorm(x *autodiff.Value, conv, norm string, l layer) *autodiff.
 
 // last is a linear layer on channels: weight [1, C] and bias [1].
 func (n *net) last(name string, channels int) (weight, bias *autodiff.Value) {
-	weight = n.parameter(name+".weight", func() float64 { return n.fresh.linear(n.fresh.rng, channels, false) }, 1, channels)
-	bias = n.parameter(name+".bias", func() float64 { return n.fresh.linear(n.fresh.rng, channels, true) }, 1)
+	weight = n.parameter(name+".weight", func() float64 { return n.rule.linear(n.rule.rng, channels, false) }, 1, channels)
+	bias = n.parameter(name+".bias", func() float64 { return n.rule.linear(n.rule.rng, channels, true) }, 1)
 	return weight, bias
 }
 

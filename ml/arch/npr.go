@@ -18,11 +18,9 @@ func npr() Architecture {
 		InputSize:  224,
 		Mean:       imageNetMean, Std: imageNetStd,
 		Init: onnx.NPRInit,
-		Build: func(g *autodiff.Graph, x *autodiff.Value, w onnx.Weights) *autodiff.Value {
-			n := &net{g: g, w: w}
-			return n.halfResNet(n.nearestResidual(x))
-		},
-	}
+	}.with(func(n *net, x *autodiff.Value) (logit, patches *autodiff.Value) {
+		return n.halfResNet(n.nearestResidual(x)), nil
+	})
 }
 
 // halfResNet is a ResNet-50's stem, with a 3x3 first convolution, and its first

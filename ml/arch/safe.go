@@ -19,11 +19,9 @@ func safe() Architecture {
 		InputSize:  256,
 		Std:        [3]float32{1, 1, 1},
 		Init:       onnx.NPRInit, // the same trunk by the same rule
-		Build: func(g *autodiff.Graph, x *autodiff.Value, w onnx.Weights) *autodiff.Value {
-			n := &net{g: g, w: w}
-			return n.halfResNet(n.diagonalDetails(x))
-		},
-	}
+	}.with(func(n *net, x *autodiff.Value) (logit, patches *autodiff.Value) {
+		return n.halfResNet(n.diagonalDetails(x)), nil
+	})
 }
 
 // diagonalDetails is the HH band of one level of the wavelet transform bior1.3
