@@ -4,14 +4,21 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
-	"testing"
 
 	"github.com/maxmos001/bitmind-subnet/ml/onnx"
 	"github.com/maxmos001/bitmind-subnet/ml/onnx/autodiff"
 	"github.com/maxmos001/bitmind-subnet/ml/ort"
 )
 
-func open(t testing.TB) *ort.Runtime {
+// tester is what tests, benchmarks and rapid's checks have in common.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Cleanup(f func())
+}
+
+func open(t tester) *ort.Runtime {
 	t.Helper()
 	r, err := ort.Open(ort.Options{})
 	if err != nil {
@@ -27,7 +34,7 @@ type program[T float32 | float64] struct {
 	shapes  map[string][]int
 }
 
-func compile[T float32 | float64](t testing.TB, g *autodiff.Graph, outputs map[string]*autodiff.Value) *program[T] {
+func compile[T float32 | float64](t tester, g *autodiff.Graph, outputs map[string]*autodiff.Value) *program[T] {
 	t.Helper()
 	m, err := g.Model(outputs, autodiff.ModelOptions{ParametersAsInputs: true})
 	if err != nil {
@@ -49,7 +56,7 @@ func compile[T float32 | float64](t testing.TB, g *autodiff.Graph, outputs map[s
 	return &program[T]{session, shapes}
 }
 
-func (p *program[T]) run(t testing.TB, values map[string][]T) map[string][]T {
+func (p *program[T]) run(t tester, values map[string][]T) map[string][]T {
 	t.Helper()
 	var in, out []ort.Value
 	for _, port := range p.session.Inputs() {
@@ -104,7 +111,7 @@ func tensor(rng *rand.Rand, shape ...int) onnx.Tensor {
 // check compares every gradient of build's loss, the sum of its value times fixed
 // random weights, with central differences. It reports the largest relative
 // difference.
-func check[T float32 | float64](t testing.TB, training bool, params []onnx.Tensor, build func(g *autodiff.Graph, p []*autodiff.Value) *autodiff.Value) {
+func check[T float32 | float64](t tester, training bool, params []onnx.Tensor, build func(g *autodiff.Graph, p []*autodiff.Value) *autodiff.Value) {
 	t.Helper()
 	options := autodiff.Options{Training: training}
 	var zero T
