@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -13,44 +14,53 @@ import (
 // features to be left out: less is noise of the folds.
 const selectGain = 0.0005
 
-// selectGroups leaves out, layer by layer, the features without which held-out
-// sources are told best, for as long as that helps: backward elimination. It
-// looks at the judged views alone, at the chosen strength of regularisation.
+// selectGroups leaves out layers' features without which held-out sources are told
+// better. Each layer is left out once, alone; those whose absence helped most are
+// then left out together, one more at a time, for as long as that helps. It looks
+// at the judged views alone, at the chosen strength of regularisation.
 func (t *trainer) selectGroups(ctx context.Context, groups []encoder.Group, l2 float64) ([]encoder.Group, error) {
 	unit := func(g encoder.Group) string { return g.Encoder + "@" + g.Tap }
+	without := func(groups []encoder.Group, u string) []encoder.Group {
+		return slices.DeleteFunc(slices.Clone(groups), func(g encoder.Group) bool { return unit(g) == u })
+	}
 	best, err := t.judge(ctx, groups, l2)
 	if err != nil {
 		return nil, err
 	}
 	t.opts.Progress(fmt.Sprintf("all layers: AUC %.4f on the judged views", best))
-	for {
-		var units []string
-		for _, g := range groups {
-			if !slices.Contains(units, unit(g)) {
-				units = append(units, unit(g))
-			}
+	whole := best
+	var units []string
+	for _, g := range groups {
+		if !slices.Contains(units, unit(g)) {
+			units = append(units, unit(g))
 		}
-		if len(units) < 2 {
-			return groups, nil
-		}
-		leave, auc := "", best+selectGain
-		for _, u := range units {
-			fewer := slices.DeleteFunc(slices.Clone(groups), func(g encoder.Group) bool { return unit(g) == u })
-			without, err := t.judge(ctx, fewer, l2)
-			if err != nil {
-				return nil, err
-			}
-			if without > auc {
-				leave, auc = u, without
-			}
-		}
-		if leave == "" {
-			return groups, nil
-		}
-		groups = slices.DeleteFunc(slices.Clone(groups), func(g encoder.Group) bool { return unit(g) == leave })
-		best = auc
-		t.opts.Progress(fmt.Sprintf("without %s: AUC %.4f", leave, best))
 	}
+	if len(units) < 2 {
+		return groups, nil
+	}
+	alone := map[string]float64{}
+	for _, u := range units {
+		if alone[u], err = t.judge(ctx, without(groups, u), l2); err != nil {
+			return nil, err
+		}
+		t.opts.Progress(fmt.Sprintf("without %s: AUC %.4f", u, alone[u]))
+	}
+	slices.SortStableFunc(units, func(a, b string) int { return cmp.Compare(alone[b], alone[a]) })
+	for _, u := range units[:len(units)-1] {
+		if alone[u] <= whole+selectGain {
+			break
+		}
+		fewer := without(groups, u)
+		auc, err := t.judge(ctx, fewer, l2)
+		if err != nil {
+			return nil, err
+		}
+		if auc > best+selectGain {
+			groups, best = fewer, auc
+			t.opts.Progress(fmt.Sprintf("left out %s: AUC %.4f", u, best))
+		}
+	}
+	return groups, nil
 }
 
 // judge is the mean area under the curve of the folds, trained on the judged views
