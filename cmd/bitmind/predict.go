@@ -41,8 +41,8 @@ it, at any depth), or - for standard input. A picture that cannot be read is
 reported and the others go on.
 
 With --heatmap FILE.png and one picture, the picture is also written with its
-parts coloured: red where they look AI-generated, blue where they look real, grey
-where the detector did not look. That needs a detector that judges parts, such as
+parts coloured: red where they look AI-generated, blue where they look real, also
+those that the score does not depend on. That needs a detector that judges parts, such as
 one of the architecture ladeda.
 
 ` + libraryHint + `

@@ -17,7 +17,8 @@ var ErrNoHeatmap = errors.New("the detector gives no heatmap")
 // AI-generated. Detectors that Load opens have the method; whether theirs gives a
 // heatmap is up to the graph.
 type Heatmapper interface {
-	// Heatmap scores the parts of a picture. Errors are ErrNoHeatmap and those of
+	// Heatmap scores all parts of a picture, also those that Detect leaves out, but
+	// for pictures of more than 256 windows. Errors are ErrNoHeatmap and those of
 	// Detect.
 	Heatmap(ctx context.Context, img image.Image) (*Heatmap, error)
 }
@@ -45,7 +46,7 @@ func (h *HeatmapOutput) check() error {
 type Heatmap struct {
 	Score float64         // of the whole picture, as Detect gives it
 	Size  image.Rectangle // of the picture, from the origin
-	Tiles []Tile          // one for each window that the detector looked at
+	Tiles []Tile          // one for each window that was looked at
 }
 
 // Tile holds the scores of one window's patches.
@@ -74,8 +75,8 @@ func (t *Tile) at(x, y int) float64 {
 }
 
 // Overlay draws the scores over the picture that they are of: red where it looks
-// AI-generated, blue where it looks real, the stronger the surer; parts that the
-// detector did not look at turn grey.
+// AI-generated, blue where it looks real, the stronger the surer; parts that
+// were not looked at turn grey.
 func (h *Heatmap) Overlay(img image.Image) (*image.RGBA, error) {
 	src, err := toRGBA(img)
 	if err != nil {
@@ -119,16 +120,19 @@ func (m *model) Heatmap(ctx context.Context, img image.Image) (*Heatmap, error) 
 	if described == nil {
 		return nil, fmt.Errorf("%w: %s", ErrNoHeatmap, m.description.Name)
 	}
-	windows, err := m.description.Preprocess.Cut(img)
+	score, err := m.Detect(ctx, img)
+	if err != nil {
+		return nil, err
+	}
+	windows, err := m.description.Preprocess.cover(img)
 	if err != nil {
 		return nil, fmt.Errorf("making a heatmap: %w", err)
 	}
-	h := &Heatmap{Size: windows.src.Rect}
+	h := &Heatmap{Score: score, Size: windows.src.Rect}
 	width, height := m.description.Preprocess.Size()
 	shape := m.batcher.Shape(1)
-	logit, numbers := 0.0, true
+	numbers := true
 	err = m.batcher.RunAll(ctx, windows.Len(), windows.Apply, func(i int, results [][]float32) {
-		logit += m.logit(results[0]) / float64(windows.Len())
 		t := Tile{Area: windows.Area(i), Height: int(shape[0]), Width: int(shape[1])}
 		// The window may have been resized before it became the input.
 		scaleX, scaleY := float64(t.Area.Dx())/float64(width), float64(t.Area.Dy())/float64(height)
@@ -146,9 +150,6 @@ func (m *model) Heatmap(ctx context.Context, img image.Image) (*Heatmap, error) 
 	}
 	if err == nil && !numbers {
 		err = ErrScore
-	}
-	if err == nil {
-		h.Score, err = m.description.Calibration.Score(logit)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("making a heatmap: %w", err)

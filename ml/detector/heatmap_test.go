@@ -58,12 +58,11 @@ func TestHeatmapConformance(t *testing.T) {
 }
 
 func TestHeatmap(t *testing.T) {
-	// Black, but for a red block: the third from the left, the second from the top
-	// of the middle 16x16 pixels.
-	img := image.NewRGBA(image.Rect(0, 0, 20, 18))
+	// Black, but for a red block: the third from the left, the second from the top.
+	img := image.NewRGBA(image.Rect(0, 0, 16, 16))
 	for y := range 4 {
 		for x := range 4 {
-			img.Set(2+8+x, 1+4+y, color.RGBA{255, 0, 0, 255})
+			img.Set(8+x, 4+y, color.RGBA{255, 0, 0, 255})
 		}
 	}
 	d := heatmapper(t, detector.Step{Op: detector.CenterCrop, Size: 16})
@@ -77,7 +76,7 @@ func TestHeatmap(t *testing.T) {
 	}
 	sigmoid := func(v float64) float64 { return 1 / (1 + math.Exp(-v)) }
 	tile := h.Tiles[0]
-	if len(h.Tiles) != 1 || tile.Area != image.Rect(2, 1, 18, 17) || tile.Width != 4 || tile.Height != 4 {
+	if len(h.Tiles) != 1 || tile.Area != image.Rect(0, 0, 16, 16) || tile.Width != 4 || tile.Height != 4 {
 		t.Fatalf("tiles %+v", h.Tiles)
 	}
 	for i, score := range tile.Scores {
@@ -93,11 +92,15 @@ func TestHeatmap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if at := over.RGBAAt(2+8+2, 1+4+2); at.R < 230 || at.B > 40 {
+	if at := over.RGBAAt(8+2, 4+2); at.R < 230 || at.B > 40 {
 		t.Errorf("the AI-generated block is %v", at)
 	}
-	if at := over.RGBAAt(4, 3); at.B < 100 || at.R > 40 {
+	if at := over.RGBAAt(2, 2); at.B < 100 || at.R > 40 {
 		t.Errorf("the real part is %v", at)
+	}
+	h.Tiles[0].Area = image.Rect(4, 0, 20, 16)
+	if over, err = h.Overlay(img); err != nil {
+		t.Fatal(err)
 	}
 	if at := over.RGBAAt(0, 0); at.R != at.B || at.R < 50 {
 		t.Errorf("what was not looked at is %v", at)
@@ -113,10 +116,15 @@ func TestHeatmap(t *testing.T) {
 		size  image.Point
 		areas []image.Rectangle
 	}{
-		"padded":  {[]detector.Step{{Op: detector.CenterCrop, Size: 16}}, image.Pt(10, 40), []image.Rectangle{image.Rect(-3, 12, 13, 28)}},
-		"resized": {[]detector.Step{{Op: detector.Resize, Width: 16, Height: 16, Filter: detector.Box}}, image.Pt(64, 32), []image.Rectangle{image.Rect(0, 0, 64, 32)}},
+		"padded": {[]detector.Step{{Op: detector.CenterCrop, Size: 16}}, image.Pt(10, 12), []image.Rectangle{image.Rect(-3, -2, 13, 14)}},
+		"covered": {[]detector.Step{{Op: detector.CenterCrop, Size: 16}}, image.Pt(10, 40),
+			[]image.Rectangle{image.Rect(-3, 0, 13, 16), image.Rect(-3, 12, 13, 28), image.Rect(-3, 24, 13, 40)}},
+		"textured": {[]detector.Step{{Op: detector.TextureCrops, Size: 16, Count: 1}}, image.Pt(16, 20),
+			[]image.Rectangle{image.Rect(0, 0, 16, 16), image.Rect(0, 4, 16, 20)}},
+		"too many": {[]detector.Step{{Op: detector.CenterCrop, Size: 16}}, image.Pt(16, 16*257), []image.Rectangle{image.Rect(0, 2048, 16, 2064)}},
+		"resized":  {[]detector.Step{{Op: detector.Resize, Width: 16, Height: 16, Filter: detector.Box}}, image.Pt(64, 32), []image.Rectangle{image.Rect(0, 0, 64, 32)}},
 		"resized and cropped": {[]detector.Step{{Op: detector.ResizeShort, Size: 20, Filter: detector.Box}, {Op: detector.CenterCrop, Size: 16}},
-			image.Pt(80, 40), []image.Rectangle{image.Rect(24, 4, 56, 36)}},
+			image.Pt(40, 40), []image.Rectangle{image.Rect(0, 0, 32, 32), image.Rect(8, 0, 40, 32), image.Rect(0, 8, 32, 40), image.Rect(8, 8, 40, 40)}},
 		"windows": {[]detector.Step{{Op: detector.Crops, Size: 16, Rows: 1, Cols: 2}}, image.Pt(30, 16),
 			[]image.Rectangle{image.Rect(0, 0, 16, 16), image.Rect(14, 0, 30, 16)}},
 	} {

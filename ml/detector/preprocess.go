@@ -124,7 +124,7 @@ func (p Preprocess) Windows() int {
 type Windows struct {
 	preprocess Preprocess
 	src        *image.RGBA
-	corners    []image.Point // of TextureCrops
+	corners    []image.Point // where the step alone does not tell
 }
 
 // Cut chooses the windows of a picture, whose alpha is ignored. The picture must
@@ -139,6 +139,40 @@ func (p Preprocess) Cut(img image.Image) (*Windows, error) {
 		w.corners = textureWindows(src, last)
 	}
 	return w, nil
+}
+
+// maxCover bounds the windows that cover a picture.
+const maxCover = 256
+
+// cover is Cut with windows that leave no part of the picture out, where the last
+// step is a crop and they are not too many.
+func (p Preprocess) cover(img image.Image) (*Windows, error) {
+	w, err := p.Cut(img)
+	if err != nil {
+		return nil, err
+	}
+	v := w.view(0)
+	if v.size == 0 {
+		return w, nil
+	}
+	if cols, rows := grid(v.outW, v.outH, v.size); cols*rows <= maxCover {
+		w.corners = nil
+		for i := range cols * rows {
+			w.corners = append(w.corners, gridCorner(v.outW, v.outH, v.size, i))
+		}
+	}
+	return w, nil
+}
+
+// grid is the size of a grid of windows that covers a picture.
+func grid(w, h, size int) (cols, rows int) {
+	return (w + size - 1) / size, (h + size - 1) / size
+}
+
+// gridCorner is the corner of window i of the grid, counted row by row.
+func gridCorner(w, h, size, i int) image.Point {
+	cols, rows := grid(w, h, size)
+	return image.Pt(spread(w, size, i%cols, cols), spread(h, size, i/cols, rows))
 }
 
 // Len is how many there are, 1 at least. They are counted row by row.
@@ -218,8 +252,11 @@ func (ws *Windows) view(window int) view {
 			v.left = spread(v.outW, s.Size, window%s.Cols, s.Cols)
 			v.top = spread(v.outH, s.Size, window/s.Cols, s.Rows)
 		case TextureCrops:
-			v.size, v.left, v.top = s.Size, ws.corners[window].X, ws.corners[window].Y
+			v.size = s.Size
 		}
+	}
+	if ws.corners != nil {
+		v.left, v.top = ws.corners[window].X, ws.corners[window].Y
 	}
 	return v
 }
