@@ -80,11 +80,11 @@ func readInit(path string, a arch.Architecture) (onnx.Weights, string, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, "", fmt.Errorf("--init: there is no file %s; try: a .safetensors, .pth or .onnx file", path)
 	}
-	if err == nil {
-		weights, err = train.Adopt(a.Init(0), weights)
-	}
 	if err != nil {
-		return nil, "", fmt.Errorf("--init %s: %w", path, err)
+		return nil, "", fmt.Errorf("--init: %w", err)
+	}
+	if weights, err = a.Adopt(weights); err != nil {
+		return nil, "", fmt.Errorf("--init %s: %w; try: weights of the same architecture from a .safetensors or .pth file (an .onnx file for detection has its norms folded away)", path, err)
 	}
 	return weights, filepath.Base(path) + " " + identity, nil
 }

@@ -101,6 +101,12 @@ func Get(name string) (Architecture, error) {
 // Shapes gives the shape of every weight, running statistics too.
 func (a Architecture) Shapes() map[string][]int {
 	shapes := map[string][]int{}
+	if a.network == nil { // one that was defined elsewhere
+		for name, t := range a.Init(0) {
+			shapes[name] = t.Shape
+		}
+		return shapes
+	}
 	walk(a.network, a.InputSize, nil, func(name string, _ func() float64, shape []int) onnx.Tensor {
 		shapes[name] = shape
 		return onnx.Tensor{Shape: shape}

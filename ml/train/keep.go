@@ -18,7 +18,7 @@ var uncalibrated = detector.Calibration{Scale: 1}
 
 // export gives the graph as it would be shipped, and its weights.
 func (r *run) export() ([]byte, onnx.Weights, error) {
-	weights := r.stepper.trained()
+	weights := r.stepper.Weights()
 	model, err := r.Architecture.Model(weights, r.Settings.Size, r.Settings.Size)
 	if err != nil {
 		return nil, nil, fmt.Errorf("exporting the trained graph: %w", err)
@@ -102,4 +102,4 @@ func (d *Data) describe(s Split) {
 	d.Digest = hex.EncodeToString(h.Sum(nil))[:16]
 }
 
-func parameterCount(t *stepper) int { return len(t.weights.current()) }
+func parameterCount(t *Stepper) int { return len(t.weights.current()) }

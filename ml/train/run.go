@@ -91,12 +91,12 @@ var (
 // then it finishes the step under way and writes a checkpoint. A run that is
 // taken up again, after that or after a kill at any moment, gives the same result
 // as one that was never broken off; to the last bit with one thread.
-func Run(ctx context.Context, c Config) (Result, error) {
+func Run(ctx context.Context, c Config) (_ Result, err error) {
 	r, err := newRun(c)
 	if err != nil {
 		return Result{}, err
 	}
-	defer r.close()
+	defer func() { err = errors.Join(err, r.close()) }()
 	return r.train(ctx)
 }
 
@@ -104,8 +104,9 @@ func Run(ctx context.Context, c Config) (Result, error) {
 type run struct {
 	Config
 	progress
+	lock    *os.File
 	runtime *ort.Runtime
-	stepper *stepper
+	stepper *Stepper
 	loader  *loader.Loader
 	journal *journal
 	scorer  *scorer
@@ -139,6 +140,12 @@ func newRun(c Config) (_ *run, err error) {
 			err = errors.Join(err, r.close())
 		}
 	}()
+	if err := os.MkdirAll(c.Folder, 0o755); err != nil {
+		return nil, fmt.Errorf("making the run's folder: %w", err)
+	}
+	if r.lock, err = lockFolder(c.Folder); err != nil {
+		return nil, err
+	}
 	r.Settings.Data.describe(c.Split)
 	r.Stopper.Patience = c.Settings.Patience
 	saved, err := r.prepareFolder()
@@ -152,7 +159,7 @@ func newRun(c Config) (_ *run, err error) {
 	if weights == nil {
 		weights = c.Architecture.Init(c.Settings.Seed)
 	}
-	r.stepper, err = newStepper(r.runtime, c.Architecture, weights, c.Settings, r.sessionOptions())
+	r.stepper, err = NewStepper(r.runtime, c.Architecture, weights, c.Settings, r.sessionOptions())
 	if err != nil {
 		return nil, err
 	}
@@ -190,9 +197,6 @@ func (r *run) sessionOptions() ort.SessionOptions {
 // prepareFolder checks that the folder holds this run or none, and gives its
 // checkpoint, if any.
 func (r *run) prepareFolder() (*checkpoint, error) {
-	if err := os.MkdirAll(r.Folder, 0o755); err != nil {
-		return nil, fmt.Errorf("making the run's folder: %w", err)
-	}
 	path := filepath.Join(r.Folder, SettingsFile)
 	text, err := os.ReadFile(path)
 	switch {
@@ -257,10 +261,13 @@ func (r *run) close() error {
 		errs = append(errs, r.journal.close())
 	}
 	if r.stepper != nil {
-		errs = append(errs, r.stepper.close())
+		errs = append(errs, r.stepper.Close())
 	}
 	if r.runtime != nil {
 		errs = append(errs, r.runtime.Close())
+	}
+	if r.lock != nil {
+		errs = append(errs, r.lock.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -340,14 +347,14 @@ func (r *run) epoch(ctx context.Context) error {
 
 func (r *run) step(batch *loader.Batch, of int) error {
 	rate := r.Settings.Schedule.Rate(r.Settings.Rate, r.Step, of, r.Settings.Epochs)
-	outcome, err := r.stepper.run(batch.Pixels, batch.Labels, rate)
+	outcome, err := r.stepper.Run(batch.Pixels, batch.Labels, rate)
 	if err != nil {
 		return err
 	}
 	r.Step++
 	r.Position++
-	r.LossSum += outcome.loss
-	result := StepResult{Step: r.Step, Epoch: r.Epoch + 1, Loss: outcome.loss, Rate: rate, Gradient: outcome.gradient}
+	r.LossSum += outcome.Loss
+	result := StepResult{Step: r.Step, Epoch: r.Epoch + 1, Loss: outcome.Loss, Rate: rate, Gradient: outcome.Gradient}
 	if err := r.journal.append(result); err != nil {
 		return err
 	}

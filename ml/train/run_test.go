@@ -263,7 +263,7 @@ func TestResumeAfterKill(t *testing.T) {
 	}
 	seed := uint64(time.Now().UnixNano())
 	rng := rand.New(rand.NewPCG(seed, 0))
-	const kills = 5
+	const kills = 4
 	for i := range kills {
 		cmd, stderr := child(t, broken)
 		done := make(chan error, 1)
@@ -389,6 +389,15 @@ func TestRunRefuses(t *testing.T) {
 	other.Settings.Rate, other.Settings.Seed = 1, 5
 	if _, err := Run(t.Context(), other); !errors.Is(err, ErrSettings) || !strings.Contains(err.Error(), "learning_rate is 1, was 0.05; seed is 5, was 1") {
 		t.Errorf("other settings: %v", err)
+	}
+	second := c
+	second.Hooks.Begin = func(Plan) {
+		if _, err := Run(t.Context(), c); !errors.Is(err, ErrInUse) {
+			t.Errorf("two runs in one folder: %v", err)
+		}
+	}
+	if _, err := Run(t.Context(), second); err != nil {
+		t.Fatal(err)
 	}
 	path := filepath.Join(folder, CheckpointFile)
 	data, err := os.ReadFile(path)

@@ -132,28 +132,28 @@ func TestStepsMatchPyTorch(t *testing.T) {
 			if run.Micro > 0 {
 				s.MicroBatch = run.Micro
 			}
-			stepper, err := newStepper(r, arch.Architecture{Build: buildNet}, g.weights(), s, ort.SessionOptions{Threads: 1})
+			stepper, err := NewStepper(r, arch.Architecture{Build: buildNet}, g.weights(), s, ort.SessionOptions{Threads: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer func() {
-				if err := stepper.close(); err != nil {
+				if err := stepper.Close(); err != nil {
 					t.Error(err)
 				}
 			}()
 			for step, loss := range run.Losses {
-				got, err := stepper.run(float32s(g.Pictures[step]), float32s(g.Labels[step]), run.Rate)
+				got, err := stepper.Run(float32s(g.Pictures[step]), float32s(g.Labels[step]), run.Rate)
 				if err != nil {
 					t.Fatal(err)
 				}
-				near(t, fmt.Sprintf("loss of step %d", step+1), got.loss, loss, 2e-5)
-				near(t, fmt.Sprintf("gradient of step %d", step+1), got.gradient, run.Lengths[step], 1e-4)
+				near(t, fmt.Sprintf("loss of step %d", step+1), got.Loss, loss, 2e-5)
+				near(t, fmt.Sprintf("gradient of step %d", step+1), got.Gradient, run.Lengths[step], 1e-4)
 			}
 			want := run.Final
 			if run.EMA > 0 {
 				want = run.Averaged
 			}
-			trained := stepper.trained()
+			trained := stepper.Weights()
 			if len(trained) != len(want) {
 				t.Errorf("%d tensors, want %d", len(trained), len(want))
 			}

@@ -12,7 +12,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/ml/ort"
 )
 
-// stepper runs the steps of the optimiser. Where a batch is one pass, a step is
+// Stepper runs the steps of the optimiser. Where a batch is one pass, a step is
 // one run of one graph: forward, loss, backward, clipping, optimiser, averaging.
 // Where it is several micro-batches, a first graph adds up their gradients and a
 // second one applies the sum.
@@ -20,7 +20,7 @@ import (
 // All weights lie in one vector, of which the forward graph reads parts, and so
 // do gradients and moments: the optimiser is then a few operators on long
 // vectors, not a few on each of a hundred tensors.
-type stepper struct {
+type Stepper struct {
 	settings Settings
 	passes   int // micro-batches in a batch
 
@@ -74,12 +74,13 @@ const (
 
 func portMoment(i int) string { return fmt.Sprintf("moment%d", i+1) }
 
-// newStepper builds the graphs and fills the state with the weights.
-func newStepper(r *ort.Runtime, a arch.Architecture, w onnx.Weights, s Settings, opts ort.SessionOptions) (_ *stepper, err error) {
-	t := &stepper{settings: s, passes: s.Batch / s.MicroBatch}
+// NewStepper builds the graphs and fills the state with the weights. Of the
+// settings it uses size, batches, loss, optimiser, clipping, averaging and seed.
+func NewStepper(r *ort.Runtime, a arch.Architecture, w onnx.Weights, s Settings, opts ort.SessionOptions) (_ *Stepper, err error) {
+	t := &Stepper{settings: s, passes: s.Batch / s.MicroBatch}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("building the training step: %w", err), t.close())
+			err = errors.Join(fmt.Errorf("building the training step: %w", err), t.Close())
 		}
 	}()
 	g := autodiff.New("train", autodiff.Options{Training: true})
@@ -156,7 +157,7 @@ func newStepper(r *ort.Runtime, a arch.Architecture, w onnx.Weights, s Settings,
 }
 
 // optimise appends what turns the gradient [P] into new weights, and binds it.
-func (t *stepper) optimise(g *autodiff.Graph, gradient *autodiff.Value, in, out map[string]binding, outputs map[string]*autodiff.Value) {
+func (t *Stepper) optimise(g *autodiff.Graph, gradient *autodiff.Value, in, out map[string]binding, outputs map[string]*autodiff.Value) {
 	n := len(t.weights.current())
 	input := func(name string, b binding) *autodiff.Value {
 		in[name] = b
@@ -201,7 +202,7 @@ func (t *stepper) optimise(g *autodiff.Graph, gradient *autodiff.Value, in, out 
 }
 
 // allocate makes the state, zero but for weights, buffers and their averages.
-func (t *stepper) allocate(g *autodiff.Graph, w onnx.Weights) (err error) {
+func (t *Stepper) allocate(g *autodiff.Graph, w onnx.Weights) (err error) {
 	row := func(values []*autodiff.Value) ([]part, []float32, error) {
 		var names []string
 		var shapes [][]int
@@ -271,21 +272,23 @@ func (t *stepper) allocate(g *autodiff.Graph, w onnx.Weights) (err error) {
 	return nil
 }
 
-// stepOutcome is what a step tells of itself.
-type stepOutcome struct {
-	loss     float64 // mean over the batch
-	gradient float64 // length, before clipping
+// Outcome is what a step tells of itself.
+type Outcome struct {
+	Loss     float64 // mean over the batch
+	Gradient float64 // length, before clipping
 }
 
 // ErrDiverged says that training has left the numbers.
 var ErrDiverged = errors.New("training diverged")
 
-// run makes one step on a batch: pixels [Batch,3,Size,Size], labels [Batch,1].
-func (t *stepper) run(pixels, labels []float32, rate float64) (stepOutcome, error) {
+// Run makes one step on a batch: pixels [Batch,3,Size,Size], normalised, and
+// labels [Batch,1], 1 for AI-generated and 0 for real. The batch must stay as it is
+// until the next call.
+func (t *Stepper) Run(pixels, labels []float32, rate float64) (Outcome, error) {
 	s := t.settings
 	item := 3 * s.Size * s.Size
 	if len(pixels) != s.Batch*item || len(labels) != s.Batch {
-		return stepOutcome{}, fmt.Errorf("a training batch of %d values and %d labels, not %d pictures of %d", len(pixels), len(labels), s.Batch, item)
+		return Outcome{}, fmt.Errorf("a training batch of %d values and %d labels, not %d pictures of %d", len(pixels), len(labels), s.Batch, item)
 	}
 	t.rate.data[0], t.step.data[0] = float32(rate), float32(t.steps+1)
 	decay := averageDecay(s.EMA, t.steps)
@@ -295,7 +298,7 @@ func (t *stepper) run(pixels, labels []float32, rate float64) (stepOutcome, erro
 		program = t.pass
 		clear(t.gradient.current())
 	}
-	var out stepOutcome
+	var out Outcome
 	for i := range t.passes {
 		n := s.MicroBatch
 		t.seed.data[0] = dropoutSeed(s.Seed, t.steps*t.passes+i)
@@ -305,7 +308,7 @@ func (t *stepper) run(pixels, labels []float32, rate float64) (stepOutcome, erro
 		if err := program.run(); err != nil {
 			return out, err
 		}
-		out.loss += float64(t.loss.data[0]) / float64(t.passes)
+		out.Loss += float64(t.loss.data[0]) / float64(t.passes)
 	}
 	if t.passes > 1 {
 		if err := t.apply.run(); err != nil {
@@ -313,15 +316,15 @@ func (t *stepper) run(pixels, labels []float32, rate float64) (stepOutcome, erro
 		}
 	}
 	t.steps++
-	out.gradient = float64(t.length.data[0])
+	out.Gradient = float64(t.length.data[0])
 	for i, now := range t.buffers.current() {
 		if t.averaged == nil {
 			break
 		}
 		t.averagedBuffers[i] += (now - t.averagedBuffers[i]) * float32(1-decay)
 	}
-	if sum := out.loss + out.gradient; math.IsNaN(sum) || math.IsInf(sum, 0) {
-		return out, fmt.Errorf("%w at step %d: the loss is %v and the gradient's length %v", ErrDiverged, t.steps, out.loss, out.gradient)
+	if sum := out.Loss + out.Gradient; math.IsNaN(sum) || math.IsInf(sum, 0) {
+		return out, fmt.Errorf("%w at step %d: the loss is %v and the gradient's length %v", ErrDiverged, t.steps, out.Loss, out.Gradient)
 	}
 	return out, nil
 }
@@ -339,7 +342,7 @@ func averageDecay(decay float64, step int) float64 {
 }
 
 // load makes a pass's part of the batch the graph's input, where it lies.
-func (t *stepper) load(pixels, labels []float32) error {
+func (t *Stepper) load(pixels, labels []float32) error {
 	if err := t.unload(); err != nil {
 		return err
 	}
@@ -357,7 +360,7 @@ func (t *stepper) load(pixels, labels []float32) error {
 	return nil
 }
 
-func (t *stepper) unload() error {
+func (t *Stepper) unload() error {
 	var errs []error
 	for _, v := range []*ort.Value{&t.image, &t.label} {
 		if *v != nil {
@@ -368,9 +371,9 @@ func (t *stepper) unload() error {
 	return errors.Join(errs...)
 }
 
-// trained gives a copy of the weights and running statistics as they are to be
+// Weights gives a copy of the weights and running statistics as they are to be
 // used: averaged where there is an average.
-func (t *stepper) trained() onnx.Weights {
+func (t *Stepper) Weights() onnx.Weights {
 	weights, buffers := t.weights.current(), t.buffers.current()
 	if t.averaged != nil {
 		weights, buffers = t.averaged.current(), t.averagedBuffers
@@ -390,7 +393,7 @@ func (t *stepper) trained() onnx.Weights {
 }
 
 // state gives the vectors of a checkpoint, which share the stepper's memory.
-func (t *stepper) state() []vector {
+func (t *Stepper) state() []vector {
 	all := []vector{{Name: "weights", values: t.weights.current()}, {Name: "buffers", values: t.buffers.current()}}
 	for i, m := range t.moments {
 		all = append(all, vector{Name: portMoment(i), values: m.current()})
@@ -405,7 +408,7 @@ func (t *stepper) state() []vector {
 }
 
 // restore takes the state of a checkpoint after that many steps.
-func (t *stepper) restore(vectors []vector, steps int) error {
+func (t *Stepper) restore(vectors []vector, steps int) error {
 	mine := t.state()
 	if len(mine) != len(vectors) {
 		return fmt.Errorf("%w: it holds %d vectors, not %d", ErrCheckpoint, len(vectors), len(mine))
@@ -427,7 +430,8 @@ func (t *stepper) restore(vectors []vector, steps int) error {
 	return nil
 }
 
-func (t *stepper) close() error {
+// Close frees the graphs and the state.
+func (t *Stepper) Close() error {
 	errs := []error{t.unload()}
 	for _, p := range []*program{t.whole, t.pass, t.apply} {
 		if p != nil {
