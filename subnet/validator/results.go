@@ -203,20 +203,16 @@ func (r *Results) After(seq uint64) ([]Report, error) {
 	return found, nil
 }
 
-// readReports gives each report of a file to use, until it returns false. A line
-// that cannot be read is said and left out.
-func readReports(path string, use func(Report) bool, log *slog.Logger) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
+// ReadReports gives each report of a results file, as the validator publishes it,
+// to use, until it returns false. A line that cannot be read, such as a last one
+// that was cut off, is told to skipped, counted from 1, and left out.
+func ReadReports(r io.Reader, use func(Report) bool, skipped func(line int, err error)) error {
+	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxResultsLine)
 	for n := 1; lines.Scan(); n++ {
 		rep, err := decodeReport(lines.Bytes())
 		if err != nil {
-			log.Warn("a line of the results cannot be read", "file", path, "line", n, "err", err)
+			skipped(n, err)
 			continue
 		}
 		if !use(rep) {
@@ -224,6 +220,18 @@ func readReports(path string, use func(Report) bool, log *slog.Logger) error {
 		}
 	}
 	return lines.Err()
+}
+
+// readReports is ReadReports for a file, saying what is left out.
+func readReports(path string, use func(Report) bool, log *slog.Logger) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return ReadReports(f, use, func(line int, err error) {
+		log.Warn("a line of the results cannot be read", "file", path, "line", line, "err", err)
+	})
 }
 
 func decodeReport(line []byte) (Report, error) {
