@@ -1,10 +1,12 @@
 package quantize
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -21,7 +23,9 @@ type Format string
 // Formats of weights.
 const (
 	// Int8 stores 8 bits per value and a float32 scale per output channel:
-	// w = scale * q, q from -127 to 127.
+	// w = scale * q, q from -127 to 127, rounded so that a channel's errors sum to
+	// nothing. Kernels of few values per channel, as depthwise ones, are stored as
+	// Float16.
 	Int8 Format = "int8"
 	// Float16 stores IEEE 754 half precision, rounded to the nearest.
 	Float16 Format = "fp16"
@@ -88,7 +92,11 @@ func WeightOnly(m *onnxpb.ModelProto, opts WeightOptions) (Report, error) {
 		if err != nil {
 			return Report{}, err
 		}
-		s := store(g, c, values.Data, axis, opts.Format)
+		format := opts.Format
+		if perChannel := len(values.Data) / max(values.Shape[axis], 1); perChannel < minPerChannel {
+			format = Float16
+		}
+		s := store(g, c, values.Data, axis, format)
 		if s == nil {
 			report.Kept++
 			continue
@@ -109,6 +117,10 @@ func WeightOnly(m *onnxpb.ModelProto, opts WeightOptions) (Report, error) {
 
 // minWeightOpset is the oldest operator set whose Mul and Cast are today's.
 const minWeightOpset = 7
+
+// minPerChannel is how many values of a channel make int8 worth it: the errors of
+// fewer, as of depthwise kernels, don't average out, and they weigh little.
+const minPerChannel = 64
 
 // compact is a constant in fewer bits and the nodes that make its old values.
 type compact struct {
@@ -158,8 +170,8 @@ func store(g *onnx.Editor, c onnx.Constant, values []float32, axis int, format F
 }
 
 // int8s quantises symmetrically, a scale per index of axis: the greatest
-// absolute value of a channel becomes limit. It fails on values that are not
-// finite.
+// absolute value of a channel becomes limit. Values are rounded to one of their
+// two neighbours, see evenOut. It fails on values that are not finite.
 func int8s(values []float32, dims []int64, axis, limit int) (q []int8, scales []float32, worst float64, ok bool) {
 	channels, inner := int(dims[axis]), 1
 	for _, d := range dims[axis+1:] {
@@ -182,17 +194,57 @@ func int8s(values []float32, dims []int64, axis, limit int) (q []int8, scales []
 		}
 	}
 	q = make([]int8, len(values))
+	wrong := make([][]rounding, channels)
+	sums := make([]float64, channels) // of the errors, in steps
 	for i, v := range values {
 		c := i / inner % channels
-		scale := float64(scales[c])
-		n := math.RoundToEven(float64(v) / scale)
-		n = max(min(n, float64(limit)), -float64(limit))
+		exact := float64(v) / float64(scales[c])
+		n := max(min(math.RoundToEven(exact), float64(limit)), -float64(limit))
 		q[i] = int8(n)
+		sums[c] += n - exact
+		wrong[c] = append(wrong[c], rounding{i, n - exact})
+	}
+	for c, all := range wrong {
+		evenOut(q, all, sums[c], limit)
+	}
+	for i, v := range values {
+		c := i / inner % channels
 		if greatest[c] > 0 {
-			worst = max(worst, math.Abs(n*scale-float64(v))/greatest[c])
+			worst = max(worst, math.Abs(float64(q[i])*float64(scales[c])-float64(v))/greatest[c])
 		}
 	}
 	return q, scales, worst, true
+}
+
+// rounding is the error of one rounded value, in steps.
+type rounding struct {
+	index int
+	error float64
+}
+
+// evenOut rounds the closest calls of a channel the other way until the errors
+// sum to nothing: what a layer reads has a mean, often all of it positive, so
+// that a sum of errors shifts the result as a whole, which the many small errors
+// do not.
+func evenOut(q []int8, all []rounding, sum float64, limit int) {
+	flips := int(math.Abs(math.RoundToEven(sum)))
+	if flips == 0 {
+		return
+	}
+	step := int8(-1)
+	if sum < 0 {
+		step = 1
+	}
+	slices.SortStableFunc(all, func(a, b rounding) int { return cmp.Compare(-float64(step)*b.error, -float64(step)*a.error) })
+	for _, r := range all {
+		if flips == 0 || -float64(step)*r.error <= 0 {
+			return
+		}
+		if n := int(q[r.index]) + int(step); n >= -limit && n <= limit {
+			q[r.index] = int8(n)
+			flips--
+		}
+	}
 }
 
 // halves gives the values in half precision, little-endian, and the greatest
