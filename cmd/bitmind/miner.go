@@ -39,6 +39,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 		Args: positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return opts.run(cmd) },
 	}
+	cmd.AddCommand(newMinerEvalCmd())
 	opts.neuron.addTo(cmd)
 	opts.axon.addTo(cmd, miner.DefaultPort)
 	f := cmd.Flags()
