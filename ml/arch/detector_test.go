@@ -58,7 +58,7 @@ func TestExportedDetectors(t *testing.T) {
 		defer folder.Close()
 		file := exported(t, a, w, filepath.Join(t.TempDir(), "model.onnx"), crop)
 		defer file.Close()
-		img := detectortest.Pictures()["odd"]
+		img := detectortest.Pictures()["odd"].(*image.RGBA).SubImage(image.Rect(0, 0, 32, 32))
 		one, err := folder.Detect(t.Context(), img)
 		if err != nil {
 			t.Fatal(err)
@@ -152,6 +152,11 @@ func TestExportErrors(t *testing.T) {
 			d := a.Describe("x")
 			d.Preprocess.Steps = nil
 			return arch.Export(a, w, d, dir)
+		},
+		"too small": func() error {
+			d := get(t, "ladeda").Describe("x")
+			d.Preprocess.Steps[0].Size = 8
+			return arch.Export(get(t, "ladeda"), get(t, "ladeda").Init(1), d, dir)
 		},
 		"even sides": func() error {
 			d := get(t, "safe").Describe("x")

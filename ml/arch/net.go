@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 
@@ -94,6 +95,10 @@ func (n *net) conv(x *autodiff.Value, name string, l layer) *autodiff.Value {
 		groups = in
 	}
 	area := l.kernel * l.kernel
+	if reach := max(l.dilation, 1)*(l.kernel-1) + 1 - 2*l.pad; min(x.Shape()[2], x.Shape()[3]) < reach {
+		n.g.Fail(errors.New("the windows are too small"))
+		return x
+	}
 	fanIn, fanOut := in/groups*area, l.out*area
 	kernel := n.parameter(name+".weight", func() float64 { return n.rule.conv(n.rule.rng, fanIn, fanOut) }, l.out, in/groups, l.kernel, l.kernel)
 	var bias *autodiff.Value

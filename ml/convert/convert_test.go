@@ -1,6 +1,7 @@
 package convert_test
 
 import (
+	"bytes"
 	"errors"
 	"image"
 	"image/color"
@@ -13,6 +14,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/maxmos001/bitmind-subnet/ml/arch"
 	"github.com/maxmos001/bitmind-subnet/ml/convert"
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/ml/onnx"
@@ -403,5 +405,39 @@ func TestWeights(t *testing.T) {
 	delete(w, "layer1.0.conv1.weight")
 	if _, err := convert.Weights(t.Context(), w, convert.Options{Name: "seed"}); !errors.Is(err, convert.ErrModel) || !strings.Contains(err.Error(), `"layer1.0.conv1.weight" is missing`) {
 		t.Errorf("a missing weight: %v", err)
+	}
+}
+
+// Weights of the other architectures become what their own Export makes of them.
+func TestWeightsOfAnArchitecture(t *testing.T) {
+	a, err := arch.Get("tiny-ladeda")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := a.Init(2)
+	result, err := convert.Weights(t.Context(), w, convert.Options{Name: "tiny", Architecture: a.Name, Size: 64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := result.Description
+	if d.Architecture != a.Name || d.Heatmap == nil || d.Preprocess.Mean != a.Mean || d.Preprocess.Steps[0] != (detector.Step{Op: detector.CenterCrop, Size: 64}) {
+		t.Errorf("%+v", d)
+	}
+	m, err := a.Model(w, 64, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want, err := onnx.Marshal(m); err != nil || !bytes.Equal(result.Model, want) {
+		t.Errorf("another graph than the architecture's (%v)", err)
+	}
+	for want, opts := range map[string]convert.Options{
+		"try: npr, safe":         {Name: "x", Architecture: "resnet"},
+		"not those of ferretnet": {Name: "x", Architecture: "ferretnet"},
+		"try: another --size":    {Name: "x", Architecture: a.Name, Size: 4},
+		`fit "tight"`:            {Name: "x", Architecture: a.Name, Fit: "tight"},
+	} {
+		if _, err := convert.Weights(t.Context(), w, opts); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v gave %v, want %s", opts, err, want)
+		}
 	}
 }
