@@ -8,34 +8,35 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/maxmos001/bitmind-subnet/ml/train"
 )
 
-// trainArgs are flags of a run of a few steps: the seed's base model on tiny
+// trainArgs are flags of a run of a few steps: the smallest architecture on tiny
 // crops of a few samples.
 func trainArgs(out string, more ...string) []string {
-	return append([]string{"train", "--arch", "npr", "--data", "samples", "--limit", "24", "--out", out,
+	return append([]string{"train", "--arch", "tiny-ladeda", "--data", "samples", "--limit", "24", "--out", out,
 		"--size", "32", "--epochs", "2", "--batch", "8", "--micro-batch", "4", "--threads", "1", "--workers", "1", "--val-tier", "clean"}, more...)
 }
 
 func TestTrain(t *testing.T) {
 	out := t.TempDir()
 	stdout, stderr := bitmindOK(t, "", trainArgs(out)...)
-	for _, want := range []string{"training npr (1437761 parameters)", "held out: ", "epoch 2/2: loss "} {
+	for _, want := range []string{"training tiny-ladeda (1297 parameters)", "held out: ", "epoch 2/2: loss "} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("stderr lacks %q: %s", want, stderr)
 		}
 	}
-	model := filepath.Join(out, "npr", "model_epoch_best.onnx")
+	model := filepath.Join(out, "tiny-ladeda", "model_epoch_best.onnx")
 	if !strings.Contains(stdout, "ROC AUC") || !strings.Contains(stdout, "bitmind eval --model "+model) {
 		t.Errorf("stdout %q", stdout)
 	}
-	if page, err := os.ReadFile(filepath.Join(out, "npr", "report.html")); err != nil || !bytes.Contains(page, []byte("<svg")) {
+	if page, err := os.ReadFile(filepath.Join(out, "tiny-ladeda", "report.html")); err != nil || !bytes.Contains(page, []byte("<svg")) {
 		t.Errorf("report of %d bytes, %v", len(page), err)
 	}
 	stdout, _ = bitmindOK(t, "", "model", "info", "--json", "--model", model)
-	if !strings.Contains(stdout, `"architecture":"npr"`) || !strings.Contains(stdout, "AI-generated pictures of samples") {
+	if !strings.Contains(stdout, `"architecture":"tiny-ladeda"`) || !strings.Contains(stdout, "AI-generated pictures of samples") {
 		t.Errorf("model info %s", stdout)
 	}
 
@@ -44,7 +45,7 @@ func TestTrain(t *testing.T) {
 	if !strings.Contains(stderr, "going on at step 0 of") || !strings.Contains(stderr, "in epoch 3 of 3") || strings.Contains(stderr, "epoch 2/3") {
 		t.Errorf("stderr %s", stderr)
 	}
-	weights := filepath.Join(out, "npr", "model_epoch_last.safetensors")
+	weights := filepath.Join(out, "tiny-ladeda", "model_epoch_last.safetensors")
 	stdout, _ = bitmindOK(t, "", trainArgs(out, "--experiment", "more", "--epochs", "1", "--init", weights, "--json")...)
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
 	var epoch train.EpochResult
@@ -93,12 +94,12 @@ func TestTrainInterrupt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var stdout bytes.Buffer
-	stderr := watcher{word: "training npr", then: cancel}
+	stderr := watcher{word: "training tiny", then: cancel}
 	code := Main(ctx, trainArgs(out), strings.NewReader(""), &stdout, &stderr)
 	if code != 1 || !strings.Contains(stderr.String(), "give the same command again\ninterrupted\n") {
 		t.Errorf("status %d: %s", code, stderr.String())
 	}
-	if _, err := os.Stat(filepath.Join(out, "npr", "checkpoint")); err != nil {
+	if _, err := os.Stat(filepath.Join(out, "tiny-ladeda", "checkpoint")); err != nil {
 		t.Error(err)
 	}
 	_, again := bitmindOK(t, "", trainArgs(out)...)
@@ -120,4 +121,44 @@ func (w *watcher) Write(p []byte) (int, error) {
 		w.then()
 	}
 	return n, err
+}
+
+// TestTrainView looks at what is shown on a terminal and elsewhere.
+func TestTrainView(t *testing.T) {
+	for _, terminal := range []bool{true, false} {
+		var stderr bytes.Buffer
+		now := time.Unix(0, 0)
+		v := &trainView{stdout: &stderr, stderr: &stderr, terminal: terminal, now: func() time.Time { return now }}
+		s := train.Defaults()
+		s.Architecture, s.Epochs = "npr", 3
+		v.begin(train.Plan{Settings: s, Parameters: 7, Steps: 40})
+		for i := range 40 {
+			now = now.Add(4 * time.Second)
+			v.step(train.StepResult{Step: i + 1, Epoch: 1, Loss: 0.5}, i+1, 40)
+		}
+		for i := range 10 {
+			now = now.Add(time.Second)
+			v.validating(i+1, 10)
+		}
+		v.epoch(train.EpochResult{Epoch: 1, Loss: 0.5, Best: true})
+		now = now.Add(2 * time.Minute)
+		v.step(train.StepResult{Step: 41, Epoch: 2, Loss: 0.25}, 1, 40)
+		got := stderr.String()
+		// 32 pictures in 4 s, and 80 steps to come; how long a look at the pictures
+		// held out takes is not known yet.
+		want := []string{"[#########", "0.5000  8.0 img/s", "epoch 1/3: loss 0.5000", "the best so far"}
+		lines := 1 + 2 + 1 + 1 // on a terminal only the first and the epoch's end
+		if terminal {
+			want = append(want, "\r\x1b[Kepoch 1/3 [####################] 40/40  loss 0.5000  8.0 img/s  5m20s left", "held out [####################] 10/10")
+			lines = 2
+		}
+		for _, w := range want {
+			if !strings.Contains(got, w) {
+				t.Errorf("terminal %v: no %q in %q", terminal, w, got)
+			}
+		}
+		if n := strings.Count(got, "\n"); n != lines {
+			t.Errorf("terminal %v: %d lines, want %d: %q", terminal, n, lines, got)
+		}
+	}
 }
