@@ -219,6 +219,9 @@ func TestLittle(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, buf.String())
+	if text := buf.String(); strings.Contains(text, "human art called AI") || !strings.Contains(text, "photographs called AI") {
+		t.Error("columns without a value are shown, or ones with are not")
+	}
 }
 
 func TestAxes(t *testing.T) {

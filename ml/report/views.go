@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/maxmos001/bitmind-subnet/ml/evaluate"
 )
@@ -109,12 +110,13 @@ func byTier(models []Model) section {
 	if len(models) > 1 {
 		s.Table.Head = append(s.Table.Head, cell{Text: "model", Left: true})
 	}
-	columns := []struct {
+	type column struct {
 		title string
 		show  func(evaluate.Value) string
 		lower bool
 		value func(Tier) (evaluate.Value, evaluate.Intervals, string)
-	}{
+	}
+	columns := []column{
 		{"ROC AUC", decimal, false, whole("roc_auc")},
 		{"photographs called AI", percent, true, ofGroup(evaluate.Photographs)},
 		{"human art called AI", percent, true, ofGroup(evaluate.HumanArt)},
@@ -124,15 +126,16 @@ func byTier(models []Model) section {
 		{"balanced accuracy", percent, false, whole("balanced_accuracy")},
 		{"calibration error", decimal, true, whole("ece")},
 	}
+	anywhere := func(has func(Tier) bool) bool {
+		return slices.ContainsFunc(models, func(m Model) bool { return slices.ContainsFunc(m.Tiers, has) })
+	}
+	columns = slices.DeleteFunc(columns, func(c column) bool {
+		return !anywhere(func(t Tier) bool { v, _, _ := c.value(t); return v.Defined() })
+	})
 	for _, c := range columns {
 		s.Table.Head = append(s.Table.Head, cell{Text: c.title})
 	}
-	timed := false
-	for _, m := range models {
-		for _, t := range m.Tiers {
-			timed = timed || t.Detect > 0
-		}
-	}
+	timed := anywhere(func(t Tier) bool { return t.Detect > 0 })
 	if timed {
 		s.Table.Head = append(s.Table.Head, cell{Text: "per image"})
 	}
@@ -189,7 +192,7 @@ func byTier(models []Model) section {
 		row -= 0.7
 	}
 	if withIntervals {
-		s.Note = "Small print: 95 % bootstrap intervals. "
+		s.Note = "The small figures are 95 % bootstrap intervals. "
 	}
 	s.Note += "A picture is called AI where its score exceeds 0.5. Each group of real pictures is measured apart; the AI-generated ones are the same for both."
 	if len(values) > 0 && tiers*len(models) > 1 {
@@ -394,7 +397,7 @@ func bySource(models []Model) section {
 		if key[0] == 'f' {
 			label = 1
 		}
-		class := map[string]string{evaluate.Photographs: "real", evaluate.HumanArt: "art", "": "ai"}[evaluate.GroupOf(label, name)]
+		class := map[string]string{evaluate.Photographs: "real", evaluate.HumanArt: "art", "": "c0"}[evaluate.GroupOf(label, name)]
 		row := []cell{{Text: key, Left: true}, {Text: fmt.Sprint(columns[0].tier.Assessment.PerSource[key].N)}}
 		for _, c := range columns {
 			m, ok := c.tier.Assessment.PerSource[key]
