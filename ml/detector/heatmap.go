@@ -86,19 +86,18 @@ func (h *Heatmap) Overlay(img image.Image) (*image.RGBA, error) {
 		return nil, fmt.Errorf("a heatmap of %v does not fit a picture of %v", h.Size.Max, src.Rect.Max)
 	}
 	out := image.NewRGBA(src.Rect)
+	sums, weights := make([]float64, src.Rect.Max.X), make([]float64, src.Rect.Max.X)
 	for y := range src.Rect.Max.Y {
-		for x := range src.Rect.Max.X {
-			sum, n := 0.0, 0
-			for i := range h.Tiles {
-				if t := &h.Tiles[i]; (image.Point{x, y}).In(t.Area) {
-					sum += t.at(x, y)
-					n++
-				}
-			}
-			from, to := src.Pix[y*src.Stride+4*x:][:4], out.Pix[y*out.Stride+4*x:][:4]
+		clear(sums)
+		clear(weights)
+		for i := range h.Tiles {
+			h.Tiles[i].add(y, sums, weights)
+		}
+		from, to := src.Pix[y*src.Stride:], out.Pix[y*out.Stride:]
+		for x := range sums {
 			colour, strength := [3]float64{128, 128, 128}, 0.6
-			if n > 0 {
-				score := sum / float64(n)
+			if weights[x] > 0 {
+				score := sums[x] / weights[x]
 				colour = [3]float64{30, 80, 230}
 				if score > 0.5 {
 					colour = [3]float64{230, 30, 30}
@@ -106,12 +105,27 @@ func (h *Heatmap) Overlay(img image.Image) (*image.RGBA, error) {
 				strength = 0.7 * math.Abs(2*score-1)
 			}
 			for c := range 3 {
-				to[c] = uint8(math.Round((1-strength)*float64(from[c]) + strength*colour[c]))
+				to[4*x+c] = uint8(math.Round((1-strength)*float64(from[4*x+c]) + strength*colour[c]))
 			}
-			to[3] = 255
+			to[4*x+3] = 255
 		}
 	}
 	return out, nil
+}
+
+// add puts the tile's scores of one row of the picture to those of others. A
+// pixel counts by its distance from the tile's edge, where the graph sees padding
+// in place of what lies beyond.
+func (t *Tile) add(y int, sums, weights []float64) {
+	down := min(y-t.Area.Min.Y+1, t.Area.Max.Y-y)
+	if down < 1 {
+		return
+	}
+	for x := max(t.Area.Min.X, 0); x < min(t.Area.Max.X, len(sums)); x++ {
+		weight := float64(min(down, x-t.Area.Min.X+1, t.Area.Max.X-x))
+		sums[x] += weight * t.at(x, y)
+		weights[x] += weight
+	}
 }
 
 // Heatmap implements Heatmapper.

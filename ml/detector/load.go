@@ -50,6 +50,13 @@ func Load(path string, opts Options) (Detector, error) {
 }
 
 func load(path string, opts Options) (Detector, error) {
+	folder := path
+	if filepath.Base(path) == EnsembleFile {
+		folder = filepath.Dir(path)
+	}
+	if info, err := os.Stat(folder); err == nil && info.IsDir() && isEnsemble(os.DirFS(folder), ".") {
+		return loadEnsemble(os.DirFS(folder), ".", opts)
+	}
 	description, model, err := readPath(path)
 	if err != nil {
 		return nil, err
@@ -118,6 +125,9 @@ func LoadFS(files fs.FS, folder string, opts Options) (Detector, error) {
 }
 
 func loadFS(files fs.FS, folder string, opts Options) (Detector, error) {
+	if isEnsemble(files, folder) {
+		return loadEnsemble(files, folder, opts)
+	}
 	description, model, err := Read(files, folder)
 	if err != nil {
 		return nil, err

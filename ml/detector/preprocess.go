@@ -155,24 +155,17 @@ func (p Preprocess) cover(img image.Image) (*Windows, error) {
 	if v.size == 0 {
 		return w, nil
 	}
-	if cols, rows := grid(v.outW, v.outH, v.size); cols*rows <= maxCover {
+	// Neighbours share an eighth, so that none is seen at the edge of a window only.
+	shared := v.size / 8
+	number := func(side int) int { return max((side-shared+v.size-shared-1)/(v.size-shared), 1) }
+	cols, rows := number(v.outW), number(v.outH)
+	if cols*rows <= maxCover {
 		w.corners = nil
 		for i := range cols * rows {
-			w.corners = append(w.corners, gridCorner(v.outW, v.outH, v.size, i))
+			w.corners = append(w.corners, image.Pt(spread(v.outW, v.size, i%cols, cols), spread(v.outH, v.size, i/cols, rows)))
 		}
 	}
 	return w, nil
-}
-
-// grid is the size of a grid of windows that covers a picture.
-func grid(w, h, size int) (cols, rows int) {
-	return (w + size - 1) / size, (h + size - 1) / size
-}
-
-// gridCorner is the corner of window i of the grid, counted row by row.
-func gridCorner(w, h, size, i int) image.Point {
-	cols, rows := grid(w, h, size)
-	return image.Pt(spread(w, size, i%cols, cols), spread(h, size, i/cols, rows))
 }
 
 // Len is how many there are, 1 at least. They are counted row by row.

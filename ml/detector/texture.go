@@ -18,10 +18,12 @@ const textureRows = 4
 // entropy.
 func textureWindows(src *image.RGBA, s Step) []image.Point {
 	w, h := src.Rect.Dx(), src.Rect.Dy()
-	cols, rows := grid(w, h, s.Size)
+	cols, rows := (w+s.Size-1)/s.Size, (h+s.Size-1)/s.Size
 	type window struct{ index, texture int }
 	all := make([]window, cols*rows)
-	corner := func(i int) image.Point { return gridCorner(w, h, s.Size, i) }
+	corner := func(i int) image.Point {
+		return image.Pt(spread(w, s.Size, i%cols, cols), spread(h, s.Size, i/cols, rows))
+	}
 	for i := range all {
 		all[i].index = i
 	}
