@@ -11,6 +11,6 @@ func newModelCmd() *cobra.Command {
 		Args: positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newModelInfoCmd(), newModelListCmd(), newModelConvertCmd())
+	cmd.AddCommand(newModelInfoCmd(), newModelListCmd(), newModelConvertCmd(), newModelQuantizeCmd())
 	return cmd
 }

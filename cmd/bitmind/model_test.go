@@ -1,7 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"image"
+	"image/png"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -185,5 +190,138 @@ func TestModelList(t *testing.T) {
 	}
 	if status, _, stderr := bitmind(t, "", "model", "list", filepath.Join(dir, "none")); status != 1 || !strings.Contains(stderr, "there is no folder") {
 		t.Errorf("status %d, %q", status, stderr)
+	}
+}
+
+func TestModelQuantize(t *testing.T) {
+	model, dir := testDetector(t), labelledPictures(t)
+	before, err := os.Stat(filepath.Join(model, detector.GraphFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for mode, smaller := range map[string]int64{"weights": 3, "fp16": 1, "static": 3, "dynamic": 3} { // at least that many times
+		out := filepath.Join(t.TempDir(), mode)
+		// Untrained, its order of the few pictures is chance: only --force is sure.
+		stdout, stderr := bitmindOK(t, "", "model", "quantize", model, "--out", out, "--data", dir, "--mode", mode, "--force", "--json")
+		var r quantizeReport
+		if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+			t.Fatal(err)
+		}
+		after, err := os.Stat(filepath.Join(out, detector.GraphFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after.Size()*smaller > before.Size() || int64(r.After.Bytes) != after.Size() || int64(r.Before.Bytes) != before.Size() {
+			t.Errorf("%s: %d bytes became %d; %s", mode, before.Size(), after.Size(), stdout)
+		}
+		if r.Mode != mode || r.Pictures != 9 || r.Failed != 1 || r.Out != out || r.Accepted != (r.Drop < 0.005) || r.Before.MSPerImage <= 0 || r.After.MSPerImage <= 0 {
+			t.Errorf("%s: %s", mode, stdout)
+		}
+		if r.Change <= 0 || r.Change > 0.05 {
+			t.Errorf("%s: scores changed by %g", mode, r.Change)
+		}
+		if !strings.Contains(stderr, "real/scans") && !strings.Contains(stderr, "scans") {
+			t.Errorf("%s: the damaged picture is not named: %q", mode, stderr)
+		}
+		d, _, err := detector.ReadPath(out)
+		if want := map[bool]string{true: "fp16", false: "int8"}[mode == "fp16"]; err != nil || d.Version != want || d.Name != "untrained" {
+			t.Errorf("%s: %+v, %v", mode, d, err)
+		}
+		// The figures are those that eval finds.
+		got := evalJSON(t, "--model", out, "--data", dir)
+		if math.Abs(float64(got.ROCAUC-r.After.ROCAUC)) > 1e-9 {
+			t.Errorf("%s: area under the curve %v, eval says %v", mode, r.After.ROCAUC, got.ROCAUC)
+		}
+	}
+	out := filepath.Join(t.TempDir(), "none")
+	for _, c := range []struct {
+		status int
+		want   string
+		args   []string
+	}{
+		{2, "--out FOLDER", []string{model, "--data", dir}},
+		{2, "--data DIR", []string{model, "--out", out}},
+		{2, "weights, fp16, static or dynamic", []string{model, "--out", out, "--data", dir, "--mode", "int4"}},
+		{2, "--limit -1", []string{model, "--out", out, "--data", dir, "--limit", "-1"}},
+		{1, "no detector", []string{model + "x", "--out", out, "--data", dir}},
+		{1, "real/<source>", []string{model, "--out", out, "--data", dir + "x"}},
+	} {
+		status, _, stderr := bitmind(t, "", append([]string{"model", "quantize"}, c.args...)...)
+		if status != c.status || !strings.Contains(stderr, c.want) {
+			t.Errorf("%q: status %d, %q; want %d, %q", c.args, status, stderr, c.status, c.want)
+		}
+	}
+}
+
+// A detector whose skill lies in the last bits is refused, with the figures, and
+// nothing is written.
+func TestModelQuantizeRefuses(t *testing.T) {
+	dir := t.TempDir()
+	// Synthetic pictures are brighter on the left, real ones on the right.
+	for class, bright := range map[string]int{"real/grey": 1, "fake/grey": 0} {
+		folder := filepath.Join(dir, filepath.FromSlash(class))
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 4 {
+			img := image.NewGray(image.Rect(0, 0, 32, 32))
+			for j := range img.Pix {
+				img.Pix[j] = uint8(10 * i)
+				if j%32/16 == bright {
+					img.Pix[j] += 100
+				}
+			}
+			var buf bytes.Buffer
+			if err := png.Encode(&buf, img); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(folder, fmt.Sprint(i, ".png")), buf.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	b := onnx.NewBuilder("fine")
+	x := b.Input("image", "N", 3, 32, 32)
+	x = b.Node("Flatten", []string{x})
+	// Its weights are plus and minus a ten-thousandth of the greatest two, which
+	// cancel: nothing is left of them in 8 bits.
+	w := onnx.NewTensor(3*32*32, 1)
+	for i := range w.Data {
+		w.Data[i] = 1e-4
+		if i%32 >= 16 {
+			w.Data[i] = -1e-4
+		}
+	}
+	w.Data[0], w.Data[1] = 1, -1
+	b.NamedNode("logit", "MatMul", []string{x, b.Constant("w", w)})
+	b.Output("logit", "N", 1)
+	m, err := b.Model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	graph, err := onnx.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	model, out := filepath.Join(dir, "fine"), filepath.Join(dir, "small")
+	if err := detector.Write(model, detector.Description{
+		Format: 1, Name: "fine", Architecture: "onnx",
+		Input: detector.Input{Name: "image"}, Output: detector.Output{Name: "logit", Kind: detector.Logit},
+		Preprocess:  detector.Preprocess{Steps: []detector.Step{{Op: detector.CenterCrop, Size: 32}}, Std: [3]float32{1, 1, 1}},
+		Calibration: detector.Calibration{Scale: 1}, Verdict: detector.DefaultBand, Labels: [2]string{detector.Real, detector.AI},
+	}, graph); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"model", "quantize", model, "--out", out, "--data", dir}
+	status, stdout, stderr := bitmind(t, "", args...)
+	if status != 1 || !strings.Contains(stderr, "fell from 1.0000 to 0.") || !strings.Contains(stderr, "nothing written; try: --mode fp16") || !strings.Contains(stdout, "ROC AUC  1.0000") {
+		t.Errorf("status %d, %q, %s", status, stderr, stdout)
+	}
+	if _, err := os.Stat(out); !os.IsNotExist(err) {
+		t.Errorf("something was written: %v", err)
+	}
+	bitmindOK(t, "", append(args, "--force")...)
+	if _, err := os.Stat(filepath.Join(out, detector.GraphFile)); err != nil {
+		t.Error(err)
 	}
 }
