@@ -11,13 +11,12 @@ package leak
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"log/slog"
 	"math"
-	"math/rand/v2"
 	"runtime"
-	"slices"
 	"sync"
 
 	"github.com/maxmos001/bitmind-subnet/media/dataset"
@@ -64,7 +63,8 @@ type Row struct {
 	Stage    Stage          `json:"stage"`
 	Features string         `json:"features"`
 	AUC      evaluate.Value `json:"roc_auc"` // on the pictures of the test part
-	// The interval that holds 95 of 100 resamplings of the test pictures.
+	// The interval that holds 95 of 100 resamplings of the test pictures, within
+	// their sources.
 	Low  evaluate.Value `json:"low"`
 	High evaluate.Value `json:"high"`
 }
@@ -129,10 +129,6 @@ func Check(ctx context.Context, opts Options) (Report, error) {
 	for i, p := range train {
 		labels[i], weights[i] = p.label, p.weight
 	}
-	truth := make([]int, len(test))
-	for i, p := range test {
-		truth[i] = p.label
-	}
 	for _, stage := range Stages() {
 		for _, group := range Groups() {
 			x := make([][]float64, len(train))
@@ -143,14 +139,15 @@ func Check(ctx context.Context, opts Options) (Report, error) {
 			if err != nil {
 				return Report{}, err
 			}
-			scores := make([]float64, len(test))
+			judged := make([]evaluate.Judgement, len(test))
 			for i, p := range test {
 				// As a probability; ties of pictures that look the same stay ties.
-				scores[i] = 1 / (1 + math.Exp(-m.logit(p.at[stage].features(group))))
+				score := 1 / (1 + math.Exp(-m.logit(p.at[stage].features(group))))
+				judged[i] = evaluate.Judgement{Source: p.source.Name(), Picture: name(p.source, p.index), Label: p.label, Score: score}
 			}
 			row := Row{Stage: stage, Features: group}
-			if row.AUC, row.Low, row.High, err = interval(truth, scores, opts.Seed); err != nil {
-				return Report{}, err
+			if err := measure(&row, judged, opts.Seed); err != nil {
+				return Report{}, fmt.Errorf("checking for leaks: %w", err)
 			}
 			report.Rows = append(report.Rows, row)
 		}
@@ -283,44 +280,19 @@ func (l *looker) file(img *image.RGBA, quality int) (wrapper, error) {
 	return look(data, decode.Info{Format: "jpeg", Width: img.Rect.Dx(), Height: img.Rect.Dy()}), nil
 }
 
-// resamplings of the test pictures for an interval.
-const resamplings = 300
+// resamplings of the test pictures, within their sources, for an interval.
+const resamplings = 500
 
-// interval gives the area under the ROC curve with its bootstrap interval; the
-// classes keep their sizes.
-func interval(labels []int, scores []float64, seed uint64) (auc, low, high evaluate.Value, err error) {
-	m, err := evaluate.Compute(labels, scores)
+// measure gives the area under the ROC curve with its interval.
+func measure(row *Row, judged []evaluate.Judgement, seed uint64) error {
+	a, err := evaluate.Assess(judged, evaluate.Bootstrap{Samples: resamplings, Seed: seed})
 	if err != nil {
-		return 0, 0, 0, err
+		return err
 	}
-	var byClass [2][]int
-	for i, y := range labels {
-		byClass[y] = append(byClass[y], i)
+	interval, ok := a.Intervals["roc_auc"]
+	if !ok {
+		return errors.New("no interval for the area under the ROC curve")
 	}
-	rng := rand.New(rand.NewPCG(seed, 0x6c65616b))
-	values := make([]float64, 0, resamplings)
-	y, s := make([]int, len(labels)), make([]float64, len(labels))
-	for range resamplings {
-		at := 0
-		for label, members := range byClass {
-			for range members {
-				y[at], s[at] = label, scores[members[rng.IntN(len(members))]]
-				at++
-			}
-		}
-		again, err := evaluate.Compute(y, s)
-		if err != nil {
-			return 0, 0, 0, err
-		}
-		values = append(values, float64(again.ROCAUC))
-	}
-	lo, hi := percentiles(values)
-	return m.ROCAUC, evaluate.Value(lo), evaluate.Value(hi), nil
-}
-
-// percentiles gives the 2.5th and the 97.5th of the values, which it sorts.
-func percentiles(values []float64) (low, high float64) {
-	slices.Sort(values)
-	at := func(part float64) float64 { return values[int(part*float64(len(values)-1)+0.5)] }
-	return at(0.025), at(0.975)
+	row.AUC, row.Low, row.High = a.ROCAUC, interval.Low, interval.High
+	return nil
 }

@@ -34,13 +34,13 @@ func picture(t testing.TB, rng *rand.Rand, side, quality int) []byte {
 	return buf.Bytes()
 }
 
-// set makes 2 x 60 pictures by the class's own way.
+// set makes 2 x 36 pictures by the class's own way.
 func set(t testing.TB, seed uint64, file func(rng *rand.Rand, label int) []byte) dataset.Labelled {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 9))
 	files := fstest.MapFS{}
 	for label, class := range []string{"real", "fake"} {
-		for i := range 60 {
+		for i := range 36 {
 			files[fmt.Sprintf("%s/%d/%03d.jpg", class, i%3, i)] = &fstest.MapFile{Data: file(rng, label)}
 		}
 	}
@@ -92,7 +92,7 @@ func TestFindsLeaks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := check(t, c.size, c.file)
-			if r.Train != 120 || r.Test != 120 || r.Failed != 0 {
+			if r.Train != 72 || r.Test != 72 || r.Failed != 0 {
 				t.Errorf("%d and %d pictures, %d failed", r.Train, r.Test, r.Failed)
 			}
 			for _, part := range []struct {
@@ -140,8 +140,8 @@ func TestFormats(t *testing.T) {
 	if got := row(t, r, leak.Stored, leak.GroupTables); got.AUC != 1 {
 		t.Errorf("PNG and JPEG are not told apart: %+v", got)
 	}
-	if r.Failed == 0 || r.Train+r.Test+r.Failed != 240 {
-		t.Errorf("%d + %d + %d of 240", r.Train, r.Test, r.Failed)
+	if r.Failed == 0 || r.Train+r.Test+r.Failed != 144 {
+		t.Errorf("%d + %d + %d of 144", r.Train, r.Test, r.Failed)
 	}
 	if again, err := leak.Check(context.Background(), leak.Options{}); err == nil {
 		t.Errorf("nothing was checked: %+v", again)
