@@ -1,5 +1,10 @@
-// Package transform makes a challenge out of a picture by random changes: those
-// of the BitMind subnet v1.0.0 (bitmind/image_transforms.py), in its order.
+// Package transform changes pictures in three ways: as a validator does for a
+// challenge (Draw, Transformer), at random for training (Augmentation, Augmenter)
+// and by the fixed tiers of degradation by which detectors are compared (Tier,
+// Degrader).
+//
+// A challenge's random changes are those of the BitMind subnet v1.0.0
+// (bitmind/image_transforms.py), in its order.
 //
 //	p := transform.Draw(rng, img.Bounds().Dx(), img.Bounds().Dy())
 //	var t transform.Transformer
@@ -14,8 +19,8 @@
 // class. Only crop, resizing and flips are done in one step, which changes
 // nothing: a flip permutes pixels.
 //
-// Everything that was drawn is in Params, which can be stored as JSON and
-// applied again.
+// Everything that was drawn is in Params, or in a Recipe for training, which can
+// be stored as JSON and applied again.
 package transform
 
 import (
