@@ -485,6 +485,12 @@ func FuzzParseDescription(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(text)
+	d.Heatmap = &detector.HeatmapOutput{Name: "heatmap", First: 4.5, Stride: 8}
+	d.Preprocess.Steps = []detector.Step{{Op: detector.TextureCrops, Size: 2, Count: 3}}
+	if text, err = json.Marshal(d); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
 	f.Add([]byte(`{"format":1}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		d, err := detector.ParseDescription(text)
