@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"io/fs"
 	"math"
 	"slices"
 	"strings"
@@ -146,10 +145,7 @@ func (o modelQuantizeOptions) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	set, err := dataset.OpenLabelled(o.data, o.split)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("--data: %w; try: a folder that holds real/<source>/* and fake/<source>/*", err)
-	}
+	set, err := openPictures(o.data, o.split)
 	if err != nil {
 		return err
 	}
