@@ -247,7 +247,7 @@ func (c *converter) lastStep(sums bool) *onnxpb.NodeProto {
 	value := c.output
 	for {
 		n := c.Maker(value)
-		if n == nil || n.GetDomain() != "" || len(n.GetOutput()) != 1 || c.readers(value) > 1 {
+		if n == nil || n.GetDomain() != "" || len(n.GetOutput()) != 1 || len(n.GetInput()) == 0 || c.readers(value) > 1 {
 			return nil
 		}
 		switch n.GetOpType() {

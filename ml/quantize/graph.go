@@ -19,6 +19,11 @@ func edit(m *onnxpb.ModelProto, minOpset int64) (*onnx.Editor, error) {
 			return nil, fmt.Errorf("%w: its weights lie in other files; try: bitmind model convert first", ErrModel)
 		}
 	}
+	for _, n := range m.GetGraph().GetNode() {
+		if len(n.GetOutput()) == 0 || len(n.GetInput()) == 0 && (integer[n.GetOpType()] || n.GetOpType() == "Transpose") {
+			return nil, fmt.Errorf("%w: a %s of it has nothing to read or to make; try: export it anew", ErrModel, n.GetOpType())
+		}
+	}
 	return onnx.NewEditor(m)
 }
 
