@@ -8,6 +8,7 @@ import (
 
 	"github.com/maxmos001/bitmind-subnet/media/dataset"
 	"github.com/maxmos001/bitmind-subnet/media/decode"
+	"github.com/maxmos001/bitmind-subnet/media/transform"
 )
 
 // ErrNoPicture says that the picture of a challenge is not among the sources.
@@ -65,6 +66,10 @@ func (x *Index) find(c Challenge) (place, bool) {
 // last bit if the picture is. Errors are ErrNoPicture, those of decoding, and of
 // transforms that don't fit the picture found.
 func (x *Index) Rebuild(ctx context.Context, c Challenge) ([]byte, error) {
+	// What others publish must not make us paint pictures of any size.
+	if c.Transforms.Size != transform.Size {
+		return nil, fmt.Errorf("a challenge has a side of %d pixels, not %d", transform.Size, c.Transforms.Size)
+	}
 	p, ok := x.find(c)
 	if !ok {
 		return nil, ErrNoPicture
