@@ -1,6 +1,7 @@
 package autodiff
 
 import (
+	"math"
 	"slices"
 
 	"github.com/maxmos001/bitmind-subnet/ml/onnx"
@@ -38,6 +39,11 @@ func (g *Graph) Conv(x, w, b *Value, o ConvOptions) *Value {
 		return (n+2*o.Pad-o.Dilation*(k-1)-1)/o.Stride + 1
 	}
 	shape := []int{x.shape[0], w.shape[0], side(x.shape[2], w.shape[2]), side(x.shape[3], w.shape[3])}
+	if g.opts.Training && pointwise(w, o) && o.Stride > 1 {
+		// Only the pixels that count, which the backward pass uses again.
+		x = g.window(x, 0, 0, shape[2], shape[3], o.Stride)
+		o.Stride = 1
+	}
 	names, inputs := []string{x.name, w.name}, []*Value{x, w}
 	if b != nil {
 		names, inputs = append(names, b.name), append(inputs, b)
@@ -66,6 +72,19 @@ func (g *Graph) convInput(x, w, dy *Value, o ConvOptions) *Value {
 		product := g.MatMul(g.Transpose(g.Reshape(w, cout, cin), 1, 0), g.Reshape(dy, n, cout, -1))
 		return g.Reshape(product, x.shape...)
 	}
+	top, left := o.Dilation*(w.shape[2]-1)-o.Pad, o.Dilation*(w.shape[3]-1)-o.Pad
+	if o.Stride == 1 && top >= 0 && left >= 0 {
+		// A convolution with the kernels turned by half a turn, inputs and outputs
+		// changed over: in ONNX Runtime over twice as fast as its ConvTranspose.
+		cin, cout, kh, kw := w.shape[1], w.shape[0]/o.Groups, w.shape[2], w.shape[3]
+		turned := g.op("Slice", []string{w.name, g.ints(-1, -1), g.ints(math.MinInt32, math.MinInt32), g.ints(2, 3), g.ints(-1, -1)}, w.shape)
+		turned = g.Transpose(g.Reshape(turned, o.Groups, cout, cin, kh, kw), 0, 2, 1, 3, 4)
+		turned = g.Reshape(turned, o.Groups*cin, cout, kh, kw)
+		p, q, d := int64(top), int64(left), int64(o.Dilation)
+		return g.op("Conv", []string{dy.name, turned.name}, x.shape,
+			onnx.IntsAttr("kernel_shape", int64(kh), int64(kw)), onnx.IntsAttr("pads", p, q, p, q),
+			onnx.IntsAttr("dilations", d, d), onnx.IntAttr("group", int64(o.Groups)))
+	}
 	return g.ConvTranspose(dy, w, nil, ConvTransposeOptions{ConvOptions: o, Height: x.shape[2], Width: x.shape[3]})
 }
 
@@ -80,17 +99,14 @@ func (g *Graph) convWeight(x, w, dy *Value, o ConvOptions) *Value {
 	cin, kh, kw := w.shape[1], w.shape[2], w.shape[3]
 	padded := g.Pad(x, PadOptions{Axes: []int{2, 3}, Before: []int{o.Pad, o.Pad}, After: []int{o.Pad, o.Pad}})
 	place := func(i, j int) *Value {
-		top, left := i*o.Dilation, j*o.Dilation
-		part := g.StridedSlice(padded, 2, top, top+(oh-1)*o.Stride+1, o.Stride)
-		return g.StridedSlice(part, 3, left, left+(ow-1)*o.Stride+1, o.Stride)
+		return g.window(padded, i*o.Dilation, j*o.Dilation, oh, ow, o.Stride)
 	}
 	var places []*Value
 	for i := range kh {
 		for j := range kw {
 			part := place(i, j)
 			if cin == 1 && o.Groups == cout { // depthwise: a sum of products per channel
-				sum := g.ReduceSum(g.Mul(part, dy), ReduceOptions{Axes: []int{0, 2, 3}})
-				places = append(places, g.Reshape(sum, cout, 1, 1))
+				places = append(places, g.Reshape(g.dot(part, dy), cout, 1, 1))
 				continue
 			}
 			left := g.Reshape(dy, n, o.Groups, cout/o.Groups, oh*ow)

@@ -41,8 +41,10 @@ func (g *Graph) BatchNorm(x, scale, bias, mean, variance *Value, o BatchNormOpti
 	// Outside the record: the rule below differentiates through the statistics.
 	mark := len(g.steps)
 	batchMean := g.ReduceMean(x, keep)
+	// Centred first: a sum of squares less the squared mean loses its digits where
+	// the mean is large.
 	centred := g.Sub(x, batchMean)
-	batchVariance := g.ReduceMean(g.Mul(centred, centred), keep)
+	batchVariance := g.Mul(g.dot(centred, centred), g.Scalar(1/float64(n)))
 	channels := []int{x.shape[1]}
 	flatMean, flatVariance := g.Reshape(batchMean, channels...), g.Reshape(batchVariance, channels...)
 	unbiased := float64(n) / float64(max(n-1, 1)) // PyTorch keeps the unbiased variance
@@ -57,14 +59,18 @@ func (g *Graph) BatchNorm(x, scale, bias, mean, variance *Value, o BatchNormOpti
 	return g.record(y, []*Value{x, scale, bias}, func(dy *Value, needs []bool) []*Value {
 		inverse := g.Div(g.Scalar(1), g.Sqrt(g.Add(batchVariance, g.Scalar(o.Epsilon))))
 		sum := g.ReduceSum(dy, keep)
-		product := g.ReduceSum(g.Mul(dy, centred), keep)
+		product := g.dot(dy, centred)
 		grads := make([]*Value, 3)
 		if needs[0] {
-			// dx = a*dy + b*(x - mean) + c, one factor a channel each.
+			// dx = a*dy + b*(x - mean) + c, one factor a channel each. The last two
+			// terms are one BatchNormalization: a pass over memory less.
 			a := g.Mul(g.Reshape(scale, wide...), inverse)
 			b := g.Neg(g.Mul(g.Mul(a, g.Mul(inverse, inverse)), g.Mul(product, g.Scalar(1/float64(n)))))
 			c := g.Neg(g.Mul(a, g.Mul(sum, g.Scalar(1/float64(n)))))
-			grads[0] = g.Add(g.Mul(dy, a), g.Add(g.Mul(centred, b), c))
+			zero, one := g.Constant(fill(0, channels...)), g.Constant(fill(1, channels...))
+			line := g.op("BatchNormalization", []string{centred.name, g.Reshape(b, channels...).name, g.Reshape(c, channels...).name,
+				zero.name, one.name}, x.Shape(), onnx.FloatAttr("epsilon", 0))
+			grads[0] = g.Add(g.Mul(dy, a), line)
 		}
 		if needs[1] {
 			grads[1] = g.Reshape(g.Mul(product, inverse), channels...)
@@ -74,6 +80,20 @@ func (g *Graph) BatchNorm(x, scale, bias, mean, variance *Value, o BatchNormOpti
 		}
 		return grads
 	})
+}
+
+// dot is the sum of the products of a and b [N, C, ...] in each channel, of the
+// shape [1, C, 1...].
+func (g *Graph) dot(a, b *Value) *Value {
+	axes, wide, _ := channelAxes(a)
+	n, c := a.shape[0], a.shape[1]
+	if rest := count(a.shape) / (n * c); rest >= 16 {
+		// A row times a column for each picture and channel, without a tensor of
+		// products in between.
+		rows := g.MatMul(g.Reshape(a, n*c, 1, rest), g.transposed(g.Reshape(b, n*c, 1, rest)))
+		return g.Reshape(g.ReduceSum(g.Reshape(rows, n, c), ReduceOptions{Axes: []int{0}}), wide...)
+	}
+	return g.ReduceSum(g.Mul(a, b), ReduceOptions{Axes: axes, KeepDims: true})
 }
 
 // channelAxes gives the axes that a batch norm averages over, the shape of one

@@ -153,6 +153,29 @@ func (g *Graph) spread(x *Value, axis, step int) *Value {
 	return g.Reshape(y, shape...)
 }
 
+// window takes height by width pixels of x [N, C, H, W] from (top, left), every
+// stride-th of both axes.
+func (g *Graph) window(x *Value, top, left, height, width, stride int) *Value {
+	n, c, h, w := x.shape[0], x.shape[1], x.shape[2], x.shape[3]
+	if top == 0 && left == 0 && height == h && width == w && stride == 1 {
+		return x
+	}
+	bottom, right := top+(height-1)*stride+1, left+(width-1)*stride+1
+	y := g.op("Slice", []string{x.name, g.ints(top, left), g.ints(bottom, right), g.ints(2, 3), g.ints(stride, stride)},
+		[]int{n, c, height, width})
+	return g.record(y, []*Value{x}, func(dy *Value, _ []bool) []*Value {
+		if stride > 1 {
+			dy = g.Pad(g.Reshape(dy, n*c, height, 1, width, 1),
+				PadOptions{Axes: []int{2, 4}, Before: []int{0, 0}, After: []int{stride - 1, stride - 1}})
+			dy = g.Reshape(dy, n, c, height*stride, width*stride)
+			// The zeros after the last pixel may reach past the edge.
+			dy = g.window(dy, 0, 0, min(height*stride, h-top), min(width*stride, w-left), 1)
+		}
+		return []*Value{g.Pad(dy, PadOptions{Axes: []int{2, 3}, Before: []int{top, left},
+			After: []int{h - top - dy.shape[2], w - left - dy.shape[3]}})}
+	})
+}
+
 // PadOptions say how many zeros are put before and after each of the axes.
 type PadOptions struct{ Axes, Before, After []int }
 
