@@ -48,7 +48,7 @@ func newEvalCmd() *cobra.Command {
 		Short: "Measure detectors on pictures whose class is known",
 		Long: `Eval scores every picture of a folder laid out as real/<source>/* and
 fake/<source>/*, and reports how well each detector tells them apart: overall, for
-photographs and human art (sources named ` + evaluate.ArtPrefix + `*) apart, and for each source. A
+photographs and human art (sources named ` + dataset.ArtPrefix + `*) apart, and for each source. A
 manifest.tsv in the folder (columns path, label, split, source) says which pictures
 belong to it and to which split. --data samples takes the pictures inside the
 program, --real and --synthetic two folders of any layout, or one of them.

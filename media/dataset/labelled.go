@@ -39,6 +39,11 @@ var (
 // is the list of what belongs to the set.
 const manifestName = "manifest.tsv"
 
+// ArtPrefix begins the names of sources of human art. A painting called
+// AI-generated is the complaint that users make most, so training and evaluation
+// tell art apart from photographs.
+const ArtPrefix = "art_"
+
 // OpenLabelled opens a folder laid out as real/<source>/* and fake/<source>/*
 // (or synthetic/<source>/*). A split other than "" takes only the pictures that
 // manifest.tsv puts in that split.

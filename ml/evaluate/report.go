@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/maxmos001/bitmind-subnet/media/dataset"
 )
 
 // Judgement is one picture's score beside what it is.
@@ -71,15 +73,10 @@ func (r Report) Sources() []string {
 	})
 }
 
-// ArtPrefix begins the names of sources of human art: a painting called
-// AI-generated is the complaint that users make most, so it is told apart from
-// photographs.
-const ArtPrefix = "art_"
-
 // The groups of real pictures.
 const (
 	Photographs = "photographs" // all that is not HumanArt
-	HumanArt    = "human art"   // of sources whose names begin with ArtPrefix
+	HumanArt    = "human art"   // of sources whose names begin with dataset.ArtPrefix
 )
 
 // GroupOf names the group of a real picture, "" for an AI-generated one.
@@ -87,7 +84,7 @@ func GroupOf(label int, source string) string {
 	switch {
 	case label == 1:
 		return ""
-	case strings.HasPrefix(source, ArtPrefix):
+	case strings.HasPrefix(source, dataset.ArtPrefix):
 		return HumanArt
 	default:
 		return Photographs

@@ -36,7 +36,7 @@ import (
 const DefaultMemory = 512 << 20
 
 // ArtPrefix begins the names of sources of human art.
-const ArtPrefix = "art_"
+const ArtPrefix = dataset.ArtPrefix
 
 // Options say what to load and how.
 type Options struct {
