@@ -39,7 +39,9 @@ func (p Picture) SourceKey() string {
 }
 
 // IsArt says whether the picture is human art, by its source's name: "art_...".
-func (p Picture) IsArt() bool { return p.Label == 0 && strings.HasPrefix(p.Source.Name(), dataset.ArtPrefix) }
+func (p Picture) IsArt() bool {
+	return p.Label == 0 && strings.HasPrefix(p.Source.Name(), dataset.ArtPrefix)
+}
 
 // Pictures lists a set's pictures, source by source, and reads each once for its
 // hash. A picture that cannot be read goes to skip, and is left out.
