@@ -11,6 +11,7 @@ import (
 func newTrainCmd() *cobra.Command {
 	var opts trainOptions
 	var probe probeFlags
+	var ensemble ensembleFlags
 	cmd := &cobra.Command{
 		Use:   "train --arch ARCH --data DIR",
 		Short: "Train a detector",
@@ -28,6 +29,9 @@ Architectures trained by gradients: ` + strings.Join(arch.Names(), ", ") + `.
 forensic statistics: both choose and calibrate on folds of the pictures named by
 --data, hold out nothing else, and write train.json, probe.json, held_out.tsv and
 model_epoch_best.onnx.
+
+--arch ensemble combines detectors, given by --member, on pictures that none of them
+was trained on, and writes the folder model_epoch_best.
 
 Some pictures are held out: whole sources where each class has at least three,
 since a detector is judged by sources that it never saw. They choose the best epoch
@@ -49,14 +53,17 @@ Exit status: 0 done, 1 failed or interrupted, 2 wrong usage.`,
 			}
 			switch opts.arch {
 			case "":
-				return usagef("no --arch; try: %s, probe or features", strings.Join(arch.Names(), ", "))
+				return usagef("no --arch; try: %s, probe, features or ensemble", strings.Join(arch.Names(), ", "))
 			case "probe", "features":
 				return opts.trainProbe(cmd, &probe)
+			case "ensemble":
+				return opts.trainEnsemble(cmd, &ensemble, probe.folds)
 			}
 			return opts.trainGraph(cmd)
 		},
 	}
 	opts.addTo(cmd)
 	probe.addTo(cmd)
+	ensemble.addTo(cmd)
 	return cmd
 }

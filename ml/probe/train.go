@@ -339,7 +339,7 @@ func (t *trainer) calibrate(r *Result) error {
 	}
 	var err error
 	if r.Calibration, err = train.Platt(labels, logits); err != nil {
-		return err
+		return fmt.Errorf("on sources held out: %w; try: more sources, or other encoders and layers", err)
 	}
 	if t.opts.MaxFPR > 0 {
 		r.Calibration.Offset -= t.excess(r)

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/renameio/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/maxmos001/bitmind-subnet/media/dataset"
+	"github.com/maxmos001/bitmind-subnet/media/transform"
+	"github.com/maxmos001/bitmind-subnet/ml/detector"
+	"github.com/maxmos001/bitmind-subnet/ml/ensemble"
+	"github.com/maxmos001/bitmind-subnet/ml/evaluate"
+	"github.com/maxmos001/bitmind-subnet/ml/probe"
+)
+
+// ensembleFlags are the flags of `bitmind train --arch ensemble` alone.
+type ensembleFlags struct {
+	members []string
+}
+
+func (f *ensembleFlags) addTo(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&f.members, "member", nil, "ensemble: a detector's folder or file; repeatable")
+}
+
+// ensembleReport is stored as train.json: settings and what the folds say.
+type ensembleReport struct {
+	Architecture string   `json:"architecture"`
+	Data         string   `json:"data"`
+	Split        string   `json:"split,omitempty"`
+	Tiers        []string `json:"tiers"`
+	Folds        int      `json:"folds"`
+	ArtShare     float64  `json:"art_share"`
+	Seed         uint64   `json:"seed"`
+	Pictures     int      `json:"pictures"` // in all tiers together
+
+	Members []ensembleMember `json:"members"`
+	Offset  float64          `json:"offset"`
+	AUC     evaluate.Value   `json:"auc_held_out"` // of sources without which it was fitted
+	Mean    evaluate.Value   `json:"auc_plain_mean"`
+}
+
+type ensembleMember struct {
+	Path   string         `json:"path"`
+	Name   string         `json:"name"`
+	SHA256 string         `json:"sha256"`
+	Weight float64        `json:"weight"`
+	AUC    evaluate.Value `json:"auc"`
+}
+
+// trainEnsemble combines detectors on pictures that none of them was trained on.
+func (o *trainOptions) trainEnsemble(cmd *cobra.Command, f *ensembleFlags, folds int) (err error) {
+	if len(f.members) < 2 || len(f.members) > detector.MaxMembers {
+		return usagef("%d of --member; try: 2 to %d detectors", len(f.members), detector.MaxMembers)
+	}
+	set, err := o.openSet(o.split)
+	if err != nil {
+		return err
+	}
+	log, err := logger(cmd)
+	if err != nil {
+		return err
+	}
+	opts, err := o.runtime.options(log)
+	if err != nil {
+		return err
+	}
+	var detectors []detector.Detector
+	defer func() {
+		for _, d := range detectors {
+			err = errors.Join(err, d.Close())
+		}
+	}()
+	for _, path := range f.members {
+		d, err := detector.Load(path, opts)
+		if err != nil {
+			return err
+		}
+		detectors = append(detectors, d)
+	}
+	pictures, err := o.askMembers(cmd, set, detectors, folds)
+	if err != nil {
+		return err
+	}
+	fit, err := ensemble.Fit(pictures, ensemble.Options{})
+	if err != nil {
+		return err
+	}
+	var licences []string
+	report := ensembleReport{
+		Architecture: o.arch, Data: o.data, Split: o.split, Tiers: o.tiers, Folds: folds, ArtShare: o.art, Seed: o.seed,
+		Pictures: len(pictures), Offset: fit.Offset, AUC: fit.AUC, Mean: fit.Mean,
+	}
+	for k, d := range detectors {
+		info := d.Info()
+		report.Members = append(report.Members, ensembleMember{f.members[k], info.Name, info.SHA256, fit.Weights[k], fit.Members[k]})
+		licences = append(licences, info.Name+": "+info.Licence)
+	}
+	folder := filepath.Join(o.folder(), "model_epoch_best")
+	err = ensemble.Write(folder, detector.Ensemble{
+		Name: filepath.Base(o.folder()), Version: "1.0.0", Verdict: detector.DefaultBand,
+		Licence: strings.Join(licences, "; "), TrainingData: "combined on " + probeData(set, o.split),
+	}, f.members, fit)
+	if err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(report, "", "  ")
+	if err == nil {
+		err = renameio.WriteFile(filepath.Join(o.folder(), "train.json"), append(text, '\n'), os.FileMode(0o644))
+	}
+	if err != nil {
+		return fmt.Errorf("writing train.json: %w", err)
+	}
+	out := cmd.OutOrStdout()
+	if o.json {
+		return json.NewEncoder(out).Encode(report)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d looks at pictures of %d sources\n\nAUC     weight\n", len(pictures), len(set.Real)+len(set.Synthetic))
+	for _, m := range report.Members {
+		fmt.Fprintf(&b, "%.4f  %-6.3f  %s\n", float64(m.AUC), m.Weight, m.Path)
+	}
+	fmt.Fprintf(&b, "%.4f          their plain mean\n%.4f          combined, on sources held out\n\n%s\n", float64(report.Mean), float64(report.AUC), folder)
+	_, err = out.Write([]byte(b.String()))
+	return err
+}
+
+// askMembers shows every picture in every tier to the members.
+func (o *trainOptions) askMembers(cmd *cobra.Command, set dataset.Labelled, detectors []detector.Detector, folds int) ([]ensemble.Picture, error) {
+	sources := map[string]dataset.Source{}
+	for label, all := range [][]dataset.Source{set.Real, set.Synthetic} {
+		for _, s := range all {
+			sources[evaluate.SourceKey(label, s.Name())] = s
+		}
+	}
+	stderr := cmd.ErrOrStderr()
+	items := evaluate.Items(set, 0)
+	progress := &probeProgress{out: stderr, terminal: isTerminal(stderr), start: time.Now(), what: "scores"}
+	defer progress.end()
+	var out []ensemble.Picture
+	for t, name := range o.tiers {
+		tier, err := transform.ParseTier(name)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		outcome, err := evaluate.Pass{
+			Detectors: detectors, Tier: tier, Seed: o.seed,
+			Progress: func(done int) { progress.step(t*len(items)+done, len(o.tiers)*len(items)) },
+			Failed:   func(i evaluate.Item, err error) { fmt.Fprintf(stderr, "error: %s: %v\n", i.Name(), err) },
+		}.Run(cmd.Context(), items)
+		if err != nil {
+			return nil, err
+		}
+		var pictures []probe.Picture
+		for _, j := range outcome.Judgements[0] {
+			pictures = append(pictures, probe.Picture{Source: sources[evaluate.SourceKey(j.Label, j.Source)], Label: j.Label})
+		}
+		fold, err := probe.Folds(pictures, folds)
+		if err != nil {
+			return nil, err
+		}
+		weights := probe.Weights(pictures, o.art)
+		for i, p := range pictures {
+			e := ensemble.Picture{Label: p.Label, Source: p.SourceKey(), Fold: fold[i], Weight: weights[i]}
+			for _, judged := range outcome.Judgements {
+				e.LogOdds = append(e.LogOdds, detector.LogOdds(judged[i].Score))
+			}
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}

