@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/maxmos001/bitmind-subnet/ml/arch"
+	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/ml/onnx"
 	"github.com/maxmos001/bitmind-subnet/ml/train"
 )
@@ -38,6 +39,14 @@ func (o *trainOptions) trainGraph(cmd *cobra.Command) error {
 			return err
 		}
 	}
+	var teacher *train.Teacher
+	if o.teacher != "" {
+		d, graph, err := detector.ReadPath(o.teacher)
+		if err != nil {
+			return fmt.Errorf("--teacher: %w", err)
+		}
+		teacher, settings.Teacher = &train.Teacher{Description: d, Graph: graph}, d.Name+" "+d.Graph.SHA256[:16]
+	}
 	log, err := logger(cmd)
 	if err != nil {
 		return err
@@ -48,7 +57,7 @@ func (o *trainOptions) trainGraph(cmd *cobra.Command) error {
 	}
 	show := newTrainView(cmd, o.json)
 	result, err := train.Run(cmd.Context(), train.Config{
-		Settings: settings, Architecture: a, Init: weights, Split: split,
+		Settings: settings, Architecture: a, Init: weights, Teacher: teacher, Split: split,
 		Folder: o.folder(), Resume: o.resume,
 		LibraryPath: o.runtime.library, Threads: o.runtime.threads, Device: o.runtime.device, Workers: o.workers,
 		Hooks: show.hooks(), Logger: log,

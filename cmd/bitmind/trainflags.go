@@ -27,6 +27,7 @@ type trainOptions struct {
 	experiment string
 	resume     bool
 	init       string
+	teacher    string
 
 	size       int
 	epochs     int
@@ -66,6 +67,7 @@ func (o *trainOptions) addTo(cmd *cobra.Command) {
 	f.StringVar(&o.experiment, "experiment", "", "name of this one, a folder in --out (default: the architecture's name)")
 	f.BoolVar(&o.resume, "resume", true, "go on with an experiment that exists and has the same settings; =false begins anew")
 	f.StringVar(&o.init, "init", "", "weights to start from: .safetensors, .pth or .onnx (default: fresh ones)")
+	f.StringVar(&o.teacher, "teacher", "", "detector whose scores of patches are learnt in place of the labels: ladeda's, for tiny-ladeda")
 
 	f.IntVar(&o.size, "size", 0, "side of the crops in pixels (default: the architecture's)")
 	f.IntVar(&o.epochs, "epochs", d.Epochs, "most passes over the pictures")

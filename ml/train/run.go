@@ -35,6 +35,7 @@ type Config struct {
 	Settings     Settings // Data's counts and digest are filled in by Run
 	Architecture arch.Architecture
 	Init         onnx.Weights // nil for fresh ones
+	Teacher      *Teacher     // nil to learn from the labels
 	Split        Split
 	Folder       string
 	// Resume goes on from the folder's checkpoint, if it has one; otherwise what
@@ -113,7 +114,8 @@ type run struct {
 	record  *recorder
 	best    []look // of the best epoch; nil where it was before this part of the run
 	began   time.Time
-	before  float64 // seconds of the parts before this one
+	saving  time.Duration // that the last checkpoint took
+	before  float64       // seconds of the parts before this one
 	resumed bool
 }
 
@@ -159,7 +161,7 @@ func newRun(c Config) (_ *run, err error) {
 	if weights == nil {
 		weights = c.Architecture.Init(c.Settings.Seed)
 	}
-	r.stepper, err = NewStepper(r.runtime, c.Architecture, weights, c.Settings, r.sessionOptions())
+	r.stepper, err = newStepper(r.runtime, c.Architecture, weights, c.Teacher, c.Settings, r.sessionOptions())
 	if err != nil {
 		return nil, err
 	}
@@ -324,7 +326,8 @@ func (r *run) epoch(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if time.Since(saved) >= r.Every && r.Position < of {
+			// No more than a twentieth of the time goes into checkpoints.
+			if time.Since(saved) >= max(r.Every, 20*r.saving) && r.Position < of {
 				if err := r.save(); err != nil {
 					return err
 				}
@@ -377,6 +380,8 @@ func (r *run) save() error {
 	if err := errors.Join(r.journal.sync(), r.record.flush()); err != nil {
 		return err
 	}
+	began := time.Now()
+	defer func() { r.saving = time.Since(began) }()
 	r.Log, r.Seconds = r.journal.length, r.seconds()
 	data, err := checkpoint{r.progress, r.stepper.state()}.encode()
 	if err != nil {

@@ -50,6 +50,9 @@ type Settings struct {
 	// Init says which weights training starts from: "" for fresh ones, else a
 	// file's name and hash.
 	Init string `json:"init,omitempty"`
+	// Teacher says which detector's scores of patches are learnt, as Init does; ""
+	// for the labels.
+	Teacher string `json:"teacher,omitempty"`
 }
 
 // Data says what a run is trained on.

@@ -32,6 +32,7 @@ type Stepper struct {
 	// averagedBuffers [B] follow the buffers as averaged follows the weights.
 	averagedBuffers []float32
 
+	teacher     *teacher // nil for none
 	whole       *program // with one pass
 	pass, apply *program // with several
 
@@ -62,6 +63,7 @@ const (
 	portRate     = "rate"
 	portStep     = "step"
 	portDecay    = "average_decay"
+	portTeacher  = "teacher"
 	portSeed     = arch.DropoutSeed
 	portDecayed  = "decayed"
 	portWeights  = "weights"
@@ -76,7 +78,12 @@ func portMoment(i int) string { return fmt.Sprintf("moment%d", i+1) }
 
 // NewStepper builds the graphs and fills the state with the weights. Of the
 // settings it uses size, batches, loss, optimiser, clipping, averaging and seed.
-func NewStepper(r *ort.Runtime, a arch.Architecture, w onnx.Weights, s Settings, opts ort.SessionOptions) (_ *Stepper, err error) {
+func NewStepper(r *ort.Runtime, a arch.Architecture, w onnx.Weights, s Settings, opts ort.SessionOptions) (*Stepper, error) {
+	return newStepper(r, a, w, nil, s, opts)
+}
+
+// newStepper is NewStepper with a teacher, nil for none.
+func newStepper(r *ort.Runtime, a arch.Architecture, w onnx.Weights, by *Teacher, s Settings, opts ort.SessionOptions) (_ *Stepper, err error) {
 	t := &Stepper{settings: s, passes: s.Batch / s.MicroBatch}
 	defer func() {
 		if err != nil {
@@ -86,8 +93,10 @@ func NewStepper(r *ort.Runtime, a arch.Architecture, w onnx.Weights, s Settings,
 	g := autodiff.New("train", autodiff.Options{Training: true})
 	image := g.Input(portImage, s.MicroBatch, 3, s.Size, s.Size)
 	label := g.Input(portLabel, s.MicroBatch, 1)
-	logit := a.Build(g, image, w)
-	loss := s.Loss.Build(g, logit, label)
+	loss, err := t.objective(r, g, a, w, by, image, label, opts)
+	if err != nil {
+		return nil, err
+	}
 	share := loss
 	if t.passes > 1 {
 		share = g.Mul(loss, g.Scalar(1/float64(t.passes)))
@@ -110,6 +119,9 @@ func NewStepper(r *ort.Runtime, a arch.Architecture, w onnx.Weights, s Settings,
 	}
 
 	in := map[string]binding{portImage: {value: &t.image}, portLabel: {value: &t.label}, portSeed: {value: &t.seed.value}}
+	if t.teacher != nil {
+		in[portTeacher] = binding{value: &t.teacher.value}
+	}
 	out := map[string]binding{portLoss: {value: &t.loss.value}}
 	outputs := map[string]*autodiff.Value{portLoss: loss}
 	for i, p := range t.weights.parts {
@@ -154,6 +166,19 @@ func NewStepper(r *ort.Runtime, a arch.Architecture, w onnx.Weights, s Settings,
 	}
 	t.apply, err = newProgram(r, g, outputs, in, out, opts)
 	return t, err
+}
+
+// objective appends the network and what is to be made small: the loss of its
+// logits or, with a teacher, of its patches.
+func (t *Stepper) objective(r *ort.Runtime, g *autodiff.Graph, a arch.Architecture, w onnx.Weights, by *Teacher, image, label *autodiff.Value, opts ort.SessionOptions) (_ *autodiff.Value, err error) {
+	if by == nil {
+		return t.settings.Loss.Build(g, a.Build(g, image, w), label), nil
+	}
+	if t.teacher, err = newTeacher(r, by, a, t.settings, opts); err != nil {
+		return nil, err
+	}
+	_, patches := a.Heatmap(g, image, w)
+	return arch.DistilLoss(g, patches, g.Input(portTeacher, t.teacher.shape...), *a.Patches, t.teacher.patches), nil
 }
 
 // optimise appends what turns the gradient [P] into new weights, and binds it.
@@ -305,6 +330,11 @@ func (t *Stepper) Run(pixels, labels []float32, rate float64) (Outcome, error) {
 		if err := t.load(pixels[i*n*item:(i+1)*n*item], labels[i*n:(i+1)*n]); err != nil {
 			return out, err
 		}
+		if t.teacher != nil {
+			if err := t.teacher.look(pixels[i*n*item : (i+1)*n*item]); err != nil {
+				return out, err
+			}
+		}
 		if err := program.run(); err != nil {
 			return out, err
 		}
@@ -433,6 +463,9 @@ func (t *Stepper) restore(vectors []vector, steps int) error {
 // Close frees the graphs and the state.
 func (t *Stepper) Close() error {
 	errs := []error{t.unload()}
+	if t.teacher != nil {
+		errs = append(errs, t.teacher.close())
+	}
 	for _, p := range []*program{t.whole, t.pass, t.apply} {
 		if p != nil {
 			errs = append(errs, p.session.Close())
