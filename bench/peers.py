@@ -11,9 +11,9 @@ Prints a JSON line for every picture: path below the folder, score in [0,1] (abo
 FOLDER may have a manifest.tsv; --split takes the pictures that it puts in a split.
 One picture at a time, on one thread.
 
-sahu65 (1.1.0) gives its calibrated probability. It takes no picture below some
-size; that is an error here as it is to its users. minosse (0.1.0) gives one of
-three scores, so that its ROC curve has at most two corners.
+sahu65 (1.1.0) gives its calibrated probability; its own verdict "likely AI" wants
+0.88. minosse (0.1.0) gives one of three scores (0, 0.75, 1), so that its ROC curve
+has at most two corners. bench/peers.sh does the whole comparison.
 """
 import argparse
 import csv
