@@ -27,7 +27,8 @@ var laDeDaRule = rule{
 
 // laDeDa is a ResNet-50 whose convolutions are 1x1 but for three, so that each
 // value of its last layer has seen 9x9 pixels only: it scores the patches of the
-// picture and takes their mean.
+// picture and takes their mean. NPR's factor of 2/3 belongs to it: the authors'
+// published weights reproduce their figures with it.
 func laDeDa() Architecture {
 	const size = 224
 	return Architecture{
