@@ -101,7 +101,13 @@ func (e *Encoder) embed(opts EmbedOptions) (*Embedding, error) {
 		}
 		tensors = append(tensors, t.Tensor)
 	}
-	nodes, stored, err := extract(e.Model.GetGraph(), tensors)
+	graph := e.Model.GetGraph()
+	if e.positions != nil {
+		if graph, err = e.positions.resized(graph, sees/e.Multiple); err != nil {
+			return nil, err
+		}
+	}
+	nodes, stored, err := extract(graph, tensors)
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,10 @@ type Encoder struct {
 	Multiple  int // 0 stands for 1
 	Mean, Std [3]float32
 	Taps      []Tap // from the first layer to the last
+
+	// positions is set where the position embeddings must be resized for another
+	// side than Prefers.
+	positions *positions
 }
 
 // Tap is an inner tensor whose statistics make features.

@@ -97,7 +97,8 @@ func convertFocus(data []byte) (*Encoder, error) {
 
 // convertCLIP takes the image encoder of CLIP ViT-B/16 ("Learning Transferable
 // Visual Models From Natural Language Supervision", Radford et al., 2021) with
-// its weights turned back into floats.
+// its weights turned back into floats. Its position embeddings, 14 x 14 of them,
+// are interpolated where it is to see another multiple of 16 pixels than 224.
 func convertCLIP(data []byte) (*Encoder, error) {
 	m, err := onnx.Unmarshal(data)
 	if err != nil {
@@ -110,8 +111,12 @@ func convertCLIP(data []byte) (*Encoder, error) {
 		return nil, err
 	}
 	e := &Encoder{
-		Model: m, Input: "pixel_values", Side: 224,
+		Model: m, Input: "pixel_values", Prefers: 224, Multiple: 16,
 		Mean: [3]float32{0.48145466, 0.4578275, 0.40821073}, Std: [3]float32{0.26862954, 0.26130258, 0.27577711},
+		positions: &positions{
+			table: "vision_model.embeddings.position_embedding.weight",
+			ids:   "/vision_model/embeddings/position_embedding/Constant_output_0", grid: 14,
+		},
 	}
 	for i := range 12 {
 		tensor, err := outputOf(m.GetGraph(), fmt.Sprintf("/vision_model/encoder/layers.%d/Add_1", i))
