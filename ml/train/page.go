@@ -49,7 +49,7 @@ func (r *run) page(ctx context.Context) error {
 	}}
 	for _, tier := range r.Settings.Tiers {
 		seen := inTier(r.best, judged, tier)
-		assessment, err := evaluate.Assess(seen, evaluate.Bootstrap{})
+		assessment, err := evaluate.Assess(seen, evaluate.Bootstrap{Samples: 1000, Seed: r.Settings.Seed})
 		if err != nil {
 			return err
 		}
