@@ -318,7 +318,10 @@ func (r *run) epoch(ctx context.Context) error {
 	if r.Position < of {
 		for batch, err := range r.loader.Epoch(ctx, r.Epoch, r.Position) {
 			if err == nil {
-				err = r.step(batch, of)
+				// A failed step leaves nothing worth a checkpoint.
+				if err := r.step(batch, of); err != nil {
+					return err
+				}
 			}
 			if ctx.Err() != nil {
 				return r.interrupted()
