@@ -165,15 +165,30 @@ func (g *Graph) window(x *Value, top, left, height, width, stride int) *Value {
 		[]int{n, c, height, width})
 	return g.record(y, []*Value{x}, func(dy *Value, _ []bool) []*Value {
 		if stride > 1 {
-			dy = g.Pad(g.Reshape(dy, n*c, height, 1, width, 1),
-				PadOptions{Axes: []int{2, 4}, Before: []int{0, 0}, After: []int{stride - 1, stride - 1}})
-			dy = g.Reshape(dy, n, c, height*stride, width*stride)
+			dy = g.apart(dy, stride)
 			// The zeros after the last pixel may reach past the edge.
 			dy = g.window(dy, 0, 0, min(height*stride, h-top), min(width*stride, w-left), 1)
 		}
 		return []*Value{g.Pad(dy, PadOptions{Axes: []int{2, 3}, Before: []int{top, left},
 			After: []int{h - top - dy.shape[2], w - left - dy.shape[3]}})}
 	})
+}
+
+// apart puts step-1 zeros after each pixel of x [N, C, H, W], along both axes.
+func (g *Graph) apart(x *Value, step int) *Value {
+	n, c, h, w := x.shape[0], x.shape[1], x.shape[2], x.shape[3]
+	if g.opts.Float == Float64 { // the runtime has no Resize of doubles
+		y := g.Pad(g.Reshape(x, n*c, h, 1, w, 1), PadOptions{Axes: []int{2, 4}, Before: []int{0, 0}, After: []int{step - 1, step - 1}})
+		return g.Reshape(y, n, c, h*step, w*step)
+	}
+	// Repeated and masked: a Pad that copies single pixels takes ten times as long.
+	mask := onnx.NewTensor(1, 1, h*step, w*step)
+	for i := 0; i < h*step; i += step {
+		for j := 0; j < w*step; j += step {
+			mask.Data[i*w*step+j] = 1
+		}
+	}
+	return g.Mul(g.Resize(x, ResizeOptions{Height: h * step, Width: w * step}), g.Constant(mask))
 }
 
 // PadOptions say how many zeros are put before and after each of the axes.
