@@ -54,7 +54,13 @@ func TestTrain(t *testing.T) {
 		epoch.Epoch != 1 || result.Best.Epoch != 1 || result.Folder != filepath.Join(out, "more") {
 		t.Errorf("stdout %s", stdout)
 	}
+	_, stderr = bitmindOK(t, "", trainArgs(out, "--experiment", "pupil", "--epochs", "1", "--teacher", model)...)
+	if !strings.Contains(stderr, "epoch 1/1") {
+		t.Errorf("stderr %s", stderr)
+	}
 	for want, args := range map[string][]string{
+		"npr has no patches":               trainArgs(out, "--arch", "npr", "--teacher", model),
+		"try: --size 32":                   trainArgs(out, "--experiment", "y", "--size", "64", "--teacher", model),
 		"learning_rate is 0.5, was 0.0002": trainArgs(out, "--lr", "0.5"),
 		"no file nowhere.pth":              trainArgs(out, "--experiment", "x", "--init", "nowhere.pth"),
 		"norms folded away":                trainArgs(out, "--experiment", "x", "--init", model),
