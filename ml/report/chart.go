@@ -65,7 +65,7 @@ func span(values []float64) axis {
 		lo, hi = 0, 1
 	}
 	if lo == hi {
-		pad := max(math.Abs(lo)*0.05, 1e-3)
+		pad := cond(lo == 0, 1e-3, math.Abs(lo)*0.05)
 		lo, hi = lo-pad, hi+pad
 	}
 	step := niceStep((hi-lo)/4, 1, 2, 2.5, 5)
@@ -133,7 +133,7 @@ func (c chart) svg() template.HTML {
 	if c.left == 0 {
 		c.left = 52
 	}
-	const top, right, bottom = 10, 14, 40
+	const top, right, bottom = 10, 20, 40
 	w, h := c.width-c.left-right, c.height-top-bottom
 	px := func(v float64) float64 { return c.left + w*(v-c.x.min)/(c.x.max-c.x.min) }
 	py := func(v float64) float64 { return top + h*(1-(v-c.y.min)/(c.y.max-c.y.min)) }

@@ -234,6 +234,7 @@ func TestAxes(t *testing.T) {
 		{[]float64{3, 3}, 2.8, 3.2},
 		{nil, 0, 1},
 		{[]float64{0, 0}, -0.001, 0.001},
+		{[]float64{2e-4, 2e-4}, 1.9e-4, 2.1e-4},
 		{[]float64{-5, 1e6}, -500000, 1e6},
 	} {
 		a := span(c.values)
