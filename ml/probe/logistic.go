@@ -12,7 +12,7 @@ import (
 //	sum_i w_i loss_i + l2/2 |beta|^2,  sum_i w_i = 1
 //
 // by L-BFGS, starting at start (nil: zero). The bias, last, is not regularised.
-// x is float32 and its products are added up in float64, as is all else.
+// Products of features and weights are float32, all else is float64.
 func fit(ctx context.Context, x *matrix, samples []sample, l2 float64, start []float64) ([]float64, error) {
 	n := x.cols
 	theta := make([]float64, n+1)
@@ -54,7 +54,7 @@ func fit(ctx context.Context, x *matrix, samples []sample, l2 float64, start []f
 	// Finer than any of the measures can tell, coarser than float32's noise.
 	settings := &optimize.Settings{
 		GradientThreshold: 1e-5,
-		Converger:         &optimize.FunctionConverge{Relative: 1e-6, Iterations: 5},
+		Converger:         &optimize.FunctionConverge{Relative: 1e-5, Iterations: 4},
 		MajorIterations:   500,
 		Concurrent:        0,
 	}

@@ -149,7 +149,7 @@ func (m *matrix) logisticGrad(samples []sample, beta []float32, bias float64, gr
 					b, sum := first+k, sums[k]
 					clear(sum)
 					for i := b * block; i < min((b+1)*block, m.rows); i++ {
-						z := vectors.Dsdot(m.cols, m.row(i), 1, beta, 1) + bias
+						z := float64(vectors.Sdot(m.cols, m.row(i), 1, beta, 1)) + bias
 						loss, slope := logistic(z, samples[i].label)
 						losses[b] += samples[i].weight * loss
 						slope *= samples[i].weight

@@ -49,7 +49,7 @@ type TrainOptions struct {
 
 // DefaultL2 are the strengths of the regularisation that are tried, from the
 // strongest: each fit starts where the one before ended.
-var DefaultL2 = []float64{3, 1, 0.3, 0.1, 0.03, 0.01, 0.003}
+var DefaultL2 = []float64{3, 1, 0.3, 0.1, 0.03}
 
 // Trial is how one strength did on the held-out sources.
 type Trial struct {
