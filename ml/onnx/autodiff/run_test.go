@@ -31,7 +31,8 @@ func open(t tester) *ort.Runtime {
 // program runs a graph whose parameters are inputs.
 type program[T float32 | float64] struct {
 	session *ort.Session
-	shapes  map[string][]int
+	shapes  map[string][]int   // of the outputs
+	dynamic map[string][]int64 // of the inputs that do not have one
 }
 
 func compile[T float32 | float64](t tester, g *autodiff.Graph, outputs map[string]*autodiff.Value) *program[T] {
@@ -44,16 +45,23 @@ func compile[T float32 | float64](t tester, g *autodiff.Graph, outputs map[strin
 	if err != nil {
 		t.Fatal(err)
 	}
+	shapes := map[string][]int{}
+	for name, v := range outputs {
+		shapes[name] = v.Shape()
+	}
+	return load[T](t, data, shapes, nil)
+}
+
+// load makes a program of a model: with the shapes of its outputs, and of those
+// inputs that are dynamic.
+func load[T float32 | float64](t tester, data []byte, shapes map[string][]int, dynamic map[string][]int64) *program[T] {
+	t.Helper()
 	session, err := open(t).NewSession(data, ort.SessionOptions{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = session.Close() })
-	shapes := map[string][]int{}
-	for name, v := range outputs {
-		shapes[name] = v.Shape()
-	}
-	return &program[T]{session, shapes}
+	return &program[T]{session, shapes, dynamic}
 }
 
 func (p *program[T]) run(t tester, values map[string][]T) map[string][]T {
@@ -63,6 +71,9 @@ func (p *program[T]) run(t tester, values map[string][]T) map[string][]T {
 		var shape []int64
 		for _, d := range port.Dims {
 			shape = append(shape, int64(d))
+		}
+		if given, ok := p.dynamic[port.Name]; ok {
+			shape = given
 		}
 		v, ok := values[port.Name]
 		if !ok {
