@@ -9,7 +9,7 @@ FUZZTIME  ?= 5s
 ARGS      ?=
 PACKAGES  ?= ./...
 
-.PHONY: help run test deps build lint race fuzz e2e interop bench clean
+.PHONY: help run test deps build lint race fuzz e2e interop bench bench-train clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ interop: deps ## run the Python SDK and btcli, unchanged, against the chain and 
 
 bench: deps ## run the benchmarks, with the Python peers where they can be installed
 	@bench/run.sh
+
+bench-train: deps ## images per second of training, with PyTorch in turns
+	@bench/train.sh $(ARGS)
 
 clean: ## remove what the build made
 	rm -rf dist
