@@ -51,14 +51,20 @@ func (g *Graph) Conv(x, w, b *Value, o ConvOptions) *Value {
 	y := g.op("Conv", names, shape, o.attributes(w.shape[2:])...)
 	return g.record(y, inputs, func(dy *Value, needs []bool) []*Value {
 		grads := make([]*Value, len(inputs))
+		kernel, rescale := w, func(d *Value, _ ...int) *Value { return d }
+		if s, ok := g.scaled[dy]; ok { // scale the kernel rather than the picture
+			dy = s.plain
+			rescale = func(d *Value, shape ...int) *Value { return g.Mul(d, g.Reshape(s.factor, shape...)) }
+			kernel = rescale(w, -1, 1, 1, 1)
+		}
 		if needs[0] {
-			grads[0] = g.convInput(x, w, dy, o)
+			grads[0] = g.convInput(x, kernel, dy, o)
 		}
 		if needs[1] {
-			grads[1] = g.convWeight(x, w, dy, o)
+			grads[1] = rescale(g.convWeight(x, w, dy, o), -1, 1, 1, 1)
 		}
 		if b != nil && needs[2] {
-			grads[2] = g.ReduceSum(dy, ReduceOptions{Axes: []int{0, 2, 3}})
+			grads[2] = rescale(g.ReduceSum(dy, ReduceOptions{Axes: []int{0, 2, 3}}), -1)
 		}
 		return grads
 	})
@@ -115,6 +121,19 @@ func (g *Graph) convWeight(x, w, dy *Value, o ConvOptions) *Value {
 		return g.Reshape(g.Transpose(sum, 0, 2, 1), w.shape...)
 	}
 	var places []*Value
+	if few := 3; o.Groups == 1 && cin <= few && kh*kw > 1 {
+		// A first layer: one product with the parts of all places side by side, since
+		// products with a handful of columns are slow.
+		for i := range kh {
+			for j := range kw {
+				places = append(places, place(i, j))
+			}
+		}
+		right := g.Reshape(g.Concat(1, places...), n, kh*kw*cin, oh*ow)
+		product := g.MatMul(g.Reshape(dy, n, cout, oh*ow), g.transposed(right))
+		sum := g.ReduceSum(product, ReduceOptions{Axes: []int{0}})
+		return g.Reshape(g.Transpose(g.Reshape(sum, cout, kh*kw, cin), 0, 2, 1), w.shape...)
+	}
 	for i := range kh {
 		for j := range kw {
 			part := place(i, j)

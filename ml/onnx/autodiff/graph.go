@@ -67,7 +67,13 @@ type Graph struct {
 	consts  map[string]*onnxpb.TensorProto
 	shared  map[string]string // text of an integer constant to its name
 	updates []Update
+	scaled  map[*Value]scaledBy
 }
+
+// scaledBy says that a gradient [N, C, H, W] is plain times one factor a channel,
+// [C]. Who reads it may scale something smaller instead; the product that nobody
+// reads is left out of the model.
+type scaledBy struct{ plain, factor *Value }
 
 // step is one operator with its rule of differentiation.
 type step struct {
@@ -107,6 +113,7 @@ func New(name string, opts Options) *Graph {
 		name: name, opts: opts,
 		next: map[string]int{}, names: map[string]bool{},
 		consts: map[string]*onnxpb.TensorProto{}, shared: map[string]string{},
+		scaled: map[*Value]scaledBy{},
 	}
 }
 

@@ -62,15 +62,18 @@ func (g *Graph) BatchNorm(x, scale, bias, mean, variance *Value, o BatchNormOpti
 		product := g.dot(dy, centred)
 		grads := make([]*Value, 3)
 		if needs[0] {
-			// dx = a*dy + b*(x - mean) + c, one factor a channel each. The last two
+			// dx = a * (dy + b*(x - mean) + c), one factor a channel each. The last two
 			// terms are one BatchNormalization: a pass over memory less.
 			a := g.Mul(g.Reshape(scale, wide...), inverse)
-			b := g.Neg(g.Mul(g.Mul(a, g.Mul(inverse, inverse)), g.Mul(product, g.Scalar(1/float64(n)))))
-			c := g.Neg(g.Mul(a, g.Mul(sum, g.Scalar(1/float64(n)))))
+			share := g.Scalar(-1 / float64(n))
+			b := g.Mul(g.Mul(inverse, inverse), g.Mul(product, share))
+			c := g.Mul(sum, share)
 			zero, one := g.Constant(fill(0, channels...)), g.Constant(fill(1, channels...))
 			line := g.op("BatchNormalization", []string{centred.name, g.Reshape(b, channels...).name, g.Reshape(c, channels...).name,
 				zero.name, one.name}, x.Shape(), onnx.FloatAttr("epsilon", 0))
-			grads[0] = g.Add(g.Mul(dy, a), line)
+			plain := g.Add(dy, line)
+			grads[0] = g.Mul(plain, a)
+			g.scaled[grads[0]] = scaledBy{plain, g.Reshape(a, channels...)}
 		}
 		if needs[1] {
 			grads[1] = g.Reshape(g.Mul(product, inverse), channels...)
