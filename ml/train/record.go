@@ -82,9 +82,9 @@ func (r *recorder) epoch(result EpochResult, e ended) {
 		}
 	}
 	for i, m := range e.worst {
-		tag := fmt.Sprintf("mistakes/%d", i+1)
-		r.events.Image(tag, at, m.image)
-		r.events.Text(tag, at, fmt.Sprintf("%s, tier %s: %s, score %.3f", m.Picture, m.tier, [2]string{"real", "AI-generated"}[m.Label], m.Score))
+		// Two tags: TensorBoard shows nothing of one that holds both kinds.
+		r.events.Image(fmt.Sprintf("mistakes/%d", i+1), at, m.image)
+		r.events.Text(fmt.Sprintf("mistakes_told/%d", i+1), at, fmt.Sprintf("%s, tier %s: %s, score %.3f", m.Picture, m.tier, [2]string{"real", "AI-generated"}[m.Label], m.Score))
 	}
 }
 

@@ -27,6 +27,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/ml/evaluate"
 	"github.com/maxmos001/bitmind-subnet/ml/onnx"
 	"github.com/maxmos001/bitmind-subnet/ml/onnx/autodiff"
+	"github.com/maxmos001/bitmind-subnet/ml/tensorboard"
 )
 
 // pictureSize is the side of the tests' pictures.
@@ -139,6 +140,37 @@ func smallRun(t testing.TB, folder string) Config {
 	return Config{Settings: s, Architecture: smallNet(), Split: split, Folder: folder, Threads: 1, Workers: 1, Resume: true}
 }
 
+// checkTags wants all kinds of events, and no tag that holds two kinds: of such a
+// one TensorBoard shows nothing.
+func checkTags(t *testing.T, folder string) {
+	t.Helper()
+	events, err := tensorboard.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds, seen := map[string]string{}, map[string]bool{}
+	for _, e := range events {
+		kind := e.Plugin
+		switch {
+		case e.Tag == "":
+			continue
+		case e.Image != nil:
+			kind = "images"
+		case kind == "":
+			kind = "scalars"
+		}
+		if was, ok := kinds[e.Tag]; ok && was != kind {
+			t.Errorf("the tag %s holds %s and %s", e.Tag, was, kind)
+		}
+		kinds[e.Tag], seen[kind] = kind, true
+	}
+	for _, kind := range []string{"scalars", "histograms", "pr_curves", "images", "text"} {
+		if !seen[kind] {
+			t.Errorf("no event for %s", kind)
+		}
+	}
+}
+
 // TestRunLearns trains on painted pictures and judges fresh ones with the
 // detector that the run leaves.
 func TestRunLearns(t *testing.T) {
@@ -165,6 +197,7 @@ func TestRunLearns(t *testing.T) {
 	if err != nil || len(events) != 1 {
 		t.Errorf("event files %v, %v", events, err)
 	}
+	checkTags(t, folder)
 
 	d, err := detector.Load(filepath.Join(folder, BestModel+".onnx"), detector.Options{Threads: 1})
 	if err != nil {
