@@ -44,7 +44,7 @@ for tier in ${TIERS:-clean challenge}; do
     scores+=(--scores "$file")
   done
   # The program's own detector too, unless others are named.
-  [[ ${#models[@]} -gt 0 ]] || models=(--model models/default)
+  [[ ${#models[@]} -gt 0 ]] || models=(--model models/best)
   "$out/bitmind" eval --data "$shown" "${models[@]}" "${scores[@]}" --json >"$out/$tier.json"
   echo "tier $tier:"
   "$python" - "$out/$tier.json" <<'PRINT'

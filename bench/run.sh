@@ -78,7 +78,7 @@ npr() {
 first() {
   local photo=samples/real/gcompris-monuments/ajanta-cave.jpg
   for _ in 1 2; do
-    measure first.ours timed "$work/bitmind" predict "$photo"
+    measure first.ours timed "$work/bitmind" predict --model fast "$photo"
     measure first-npr.ours timed "$work/bitmind" predict --model "$work/npr-random" --threads 2 "$photo"
     [[ -z "$torch" ]] || measure first-npr.peer timed "$torch" bench/npr_peer.py predict "$work/npr-random/npr.safetensors" "$photo"
   done

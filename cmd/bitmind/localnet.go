@@ -19,6 +19,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/api"
 	"github.com/maxmos001/bitmind-subnet/bittensor/localnet"
 	"github.com/maxmos001/bitmind-subnet/internal/homedir"
+	"github.com/maxmos001/bitmind-subnet/models"
 	"github.com/maxmos001/bitmind-subnet/subnet/devnet"
 )
 
@@ -89,6 +90,8 @@ answer clients on this machine only.`,
 	f.StringVar(&o.rpc, "rpc", "127.0.0.1:9944", "address of the chain's JSON-RPC; port 0 picks a free one")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "address of the API and the page; port 0 picks a free one")
 	f.BoolVar(&o.json, "json", false, "print one JSON summary at the end")
+	// The fast one, so that a laptop has a challenge four times a second.
+	o.model.shipped = models.Fast
 	o.model.addTo(cmd)
 	return cmd
 }

@@ -44,7 +44,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 	opts.axon.addTo(cmd, miner.DefaultPort)
 	f := cmd.Flags()
 	f.BoolVar(&opts.strictNonce, "axon.strict_nonce", false, "refuse requests signed more than a few seconds in the future")
-	f.StringVar(&opts.model.path, "neuron.model_path", "", "detector, a folder or a file (default: the one in this program)")
+	f.StringVar(&opts.model.path, "neuron.model_path", "", "detector: a folder, a file, or the name of one in this program (default "+opts.model.fallback()+")")
 	f.BoolVar(&opts.blacklist.ForceValidatorPermit, "blacklist.force_validator_permit", false, "refuse callers without a validator permit")
 	f.BoolVar(&opts.blacklist.AllowNonRegistered, "blacklist.allow_non_registered", false, "answer callers that are not registered on the subnet")
 	f.Float64Var(&opts.minStake, "blacklist.min_stake", 0, "refuse callers with less stake than this, in TAO")
@@ -87,7 +87,7 @@ func (o *minerOptions) run(cmd *cobra.Command) (err error) {
 		Blacklist: o.blacklist, StrictNonce: o.strictNonce,
 		Logger: log,
 	}
-	if o.model.path != "" {
+	if _, inside := o.model.inside(); !inside {
 		model, err := o.model.options(log)
 		if err != nil {
 			return err

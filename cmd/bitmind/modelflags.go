@@ -1,11 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,14 +22,15 @@ import (
 // modelFlags name a detector and say how it runs; every command that looks at
 // pictures has them.
 type modelFlags struct {
-	path    string
+	path    string // a path, or the name of a shipped detector
+	shipped string // the one used where none is named; "": models.Default
 	library string
 	device  string
 	threads int
 }
 
 func (f *modelFlags) addTo(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.path, "model", "", "detector: a folder or an ONNX file that holds its description (default: the one inside the program)")
+	cmd.Flags().StringVar(&f.path, "model", "", "detector: a folder, an ONNX file that holds its description, or one inside the program: "+strings.Join(models.Names(), ", ")+" (default "+f.fallback()+")")
 	f.addRuntimeTo(cmd)
 }
 
@@ -50,17 +55,31 @@ func (f *modelFlags) open(logger *slog.Logger) (detector.Detector, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.path == "" {
-		return detector.Default(opts)
+	if name, ok := f.inside(); ok {
+		return detector.Shipped(name, opts)
 	}
 	d, err := detector.Load(f.path, opts)
 	return d, f.explain(err)
 }
 
+func (f *modelFlags) fallback() string { return cmp.Or(f.shipped, models.Default) }
+
+// inside names the detector of the program that is meant, if one is. A file or
+// folder of the same name goes before it.
+func (f *modelFlags) inside() (string, bool) {
+	if f.path == "" {
+		return f.fallback(), true
+	}
+	if _, err := os.Stat(f.path); err == nil || !slices.Contains(models.Names(), f.path) {
+		return "", false
+	}
+	return f.path, true
+}
+
 // read gives the detector's description and its graph's file.
 func (f *modelFlags) read() (*detector.Description, []byte, error) {
-	if f.path == "" {
-		return detector.Read(models.FS, models.Default)
+	if name, ok := f.inside(); ok {
+		return detector.Read(models.FS, name)
 	}
 	d, graph, err := detector.ReadPath(f.path)
 	return d, graph, f.explain(err)
@@ -70,7 +89,7 @@ func (f *modelFlags) read() (*detector.Description, []byte, error) {
 func (f *modelFlags) explain(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("there is no detector %s; try: a detector's folder or file, or no --model for the shipped one", f.path)
+		return fmt.Errorf("there is no detector %s; try: a detector's folder or file, or one inside the program: %s", f.path, strings.Join(models.Names(), ", "))
 	case errors.Is(err, onnx.ErrFormat):
 		return fmt.Errorf("%w; try: get the file again, or no --model for the shipped detector", err)
 	case errors.Is(err, detector.ErrDescription):

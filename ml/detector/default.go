@@ -8,9 +8,15 @@ import (
 
 // Default opens the detector that is shipped inside the program.
 func Default(opts Options) (Detector, error) {
-	d, err := loadFS(models.FS, models.Default, opts)
+	return Shipped(models.Default, opts)
+}
+
+// Shipped opens one of the detectors inside the program by its name, one of
+// models.Names.
+func Shipped(name string, opts Options) (Detector, error) {
+	d, err := loadFS(models.FS, name, opts)
 	if err != nil {
-		return nil, fmt.Errorf("loading the shipped detector: %w", err)
+		return nil, fmt.Errorf("loading the shipped detector %s: %w", name, err)
 	}
 	return d, nil
 }

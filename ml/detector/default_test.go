@@ -1,26 +1,52 @@
 package detector_test
 
 import (
+	"context"
+	"image"
 	"testing"
 
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/ml/detector/detectortest"
+	"github.com/maxmos001/bitmind-subnet/models"
 )
 
-func TestShippedDetector(t *testing.T) {
-	open := func(t *testing.T) detector.Detector {
-		t.Helper()
-		d, err := detector.Default(detector.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d
+func TestShippedDetectors(t *testing.T) {
+	for _, name := range models.Names() {
+		t.Run(name, func(t *testing.T) {
+			open := func(t *testing.T) detector.Detector {
+				t.Helper()
+				d, err := detector.Shipped(name, detector.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return d
+			}
+			d := open(t)
+			defer d.Close()
+			if info := d.Info(); info.Licence == "" || info.TrainingData == "" || info.Version == "" {
+				t.Errorf("it does not say where it comes from: %+v", info)
+			}
+			if _, err := models.FS.ReadFile(name + "/MODEL_CARD.md"); err != nil {
+				t.Errorf("it has no model card: %v", err)
+			}
+			if score, err := d.Detect(context.Background(), image.NewRGBA(image.Rect(0, 0, 300, 280))); err != nil || !(score >= 0 && score <= 1) {
+				t.Errorf("score %v, error %v", score, err)
+			}
+			if name == models.Best {
+				return // the suite asks hundreds of times, at a tenth of a second each
+			}
+			detectortest.Run(t, open, detectortest.Options{})
+		})
 	}
-	detectortest.Run(t, open, detectortest.Options{})
+}
 
-	d := open(t)
+func TestDefaultDetector(t *testing.T) {
+	d, err := detector.Default(detector.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer d.Close()
-	if info := d.Info(); info.Licence == "" || info.TrainingData == "" || info.Version == "" {
-		t.Errorf("the shipped detector does not say where it comes from: %+v", info)
+	if want := "bitmind-" + models.Default; d.Info().Name != want {
+		t.Errorf("the default is %s, want %s", d.Info().Name, want)
 	}
 }
