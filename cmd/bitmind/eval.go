@@ -67,6 +67,9 @@ measure that has no meaning, such as the area under the curve of one class, is "
 in JSON null. Intervals hold 95 % of bootstrap draws: of pictures within each
 source, of pictures of any source, or (--draw sources) of whole sources.
 
+What people are told has three forms: real, unsure and ai, by the two limits in the
+detector's description. The last table gives the share of each.
+
 Seconds are the mean for an image: to read and decode it on one core, and to score
 it on the cores that --threads gives; --batch 1 measures pictures one by one.
 
@@ -289,9 +292,35 @@ type evalReport struct {
 	Data    string        `json:"data"`
 	Model   detector.Info `json:"model"`
 	Seconds *evalSeconds  `json:"seconds,omitempty"`
+	// Verdicts say what people are told of each group of pictures, by the model's
+	// band: the share called real, unsure and AI-generated.
+	Verdicts map[string]map[string]float64 `json:"verdicts"`
 	// Name tells the model from others in one run.
 	Name   string `json:"model_name"`
 	judged []evaluate.Judgement
+}
+
+// aiGenerated is the group, beside evaluate.Photographs and evaluate.HumanArt, of
+// all pictures that are not real.
+const aiGenerated = "AI-generated"
+
+// verdictShares gives for each group of pictures the share of each verdict.
+func verdictShares(judged []evaluate.Judgement, band detector.Band) map[string]map[string]float64 {
+	shares, count := map[string]map[string]float64{}, map[string]float64{}
+	for _, j := range judged {
+		group := cmp.Or(evaluate.GroupOf(j.Label, j.Source), aiGenerated)
+		if shares[group] == nil {
+			shares[group] = map[string]float64{detector.Real: 0, detector.Unsure: 0, detector.AI: 0}
+		}
+		shares[group][band.Verdict(j.Score)]++
+		count[group]++
+	}
+	for group, of := range shares {
+		for verdict := range of {
+			of[verdict] /= count[group]
+		}
+	}
+	return shares
 }
 
 // evalSeconds are the mean for an image.
@@ -376,6 +405,7 @@ func (e *evaluation) run(ctx context.Context) ([]evalReport, error) {
 			return nil, fmt.Errorf("none of the %d pictures in %s could be scored; try: see the errors above", r.Failed, r.Data)
 		}
 		var err error
+		r.Verdicts = verdictShares(r.judged, r.Model.Verdict)
 		r.Assessment, err = evaluate.Assess(r.judged, evaluate.Bootstrap{Samples: e.options.bootstrap, Draw: evaluate.Resampling(e.options.draw), Seed: e.options.seed})
 		if err != nil {
 			return nil, err

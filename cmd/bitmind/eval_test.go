@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -152,13 +153,30 @@ func TestEvalLimitAndSplit(t *testing.T) {
 
 func TestEvalTable(t *testing.T) {
 	stdout, _ := bitmindOK(t, "", "eval", "--model", testDetector(t), "--data", labelledPictures(t))
-	for _, want := range []string{"untrained on ", "9 pictures (1 more could not be read)", "balanced accuracy", "ROC AUC", "real/camera", "fake/model"} {
+	for _, want := range []string{"untrained on ", "9 pictures (1 more could not be read)", "balanced accuracy", "ROC AUC", "real/camera", "fake/model", "ai (above 0.6)"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in\n%s", want, stdout)
 		}
 	}
 	if strings.Contains(stdout, "\x1b") {
 		t.Error("control codes on something that is no terminal")
+	}
+}
+
+func TestVerdictShares(t *testing.T) {
+	band := detector.Band{RealBelow: 0.3, AIAbove: 0.8}
+	got := verdictShares([]evaluate.Judgement{
+		{Source: "camera", Score: 0.2}, {Source: "camera", Score: 0.5}, {Source: "phone", Score: 0.8}, {Source: "phone", Score: 0.9},
+		{Source: "art_oil", Score: 0.81},
+		{Source: "art_of_machines", Label: 1, Score: 0.29}, {Source: "flux", Label: 1, Score: 0.95},
+	}, band)
+	want := map[string]map[string]float64{
+		evaluate.Photographs: {detector.Real: 0.25, detector.Unsure: 0.5, detector.AI: 0.25},
+		evaluate.HumanArt:    {detector.Real: 0, detector.Unsure: 0, detector.AI: 1},
+		aiGenerated:          {detector.Real: 0.5, detector.Unsure: 0, detector.AI: 0.5},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

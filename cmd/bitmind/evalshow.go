@@ -7,6 +7,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
+	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/ml/evaluate"
 )
 
@@ -90,7 +91,16 @@ func writeEvalTable(w io.Writer, r evalReport) error {
 		sources.AppendRow(table.Row{key, m.N, evalCell(m.Accuracy), evalCell(m.Brier), evalCell(m.ECE)})
 	}
 	alignRight(sources, 2, 5)
-	_, err := fmt.Fprintf(w, "%s\n\n%s\n", overall.Render(), sources.Render())
+	verdicts := newEvalTable()
+	band := r.Model.Verdict
+	verdicts.AppendHeader(table.Row{"verdict", fmt.Sprintf("real (below %g)", band.RealBelow), detector.Unsure, fmt.Sprintf("ai (above %g)", band.AIAbove)})
+	for _, group := range []string{evaluate.Photographs, evaluate.HumanArt, aiGenerated} {
+		if of, ok := r.Verdicts[group]; ok {
+			verdicts.AppendRow(table.Row{group, evalShare(of[detector.Real]), evalShare(of[detector.Unsure]), evalShare(of[detector.AI])})
+		}
+	}
+	alignRight(verdicts, 2, 4)
+	_, err := fmt.Fprintf(w, "%s\n\n%s\n\n%s\n", overall.Render(), sources.Render(), verdicts.Render())
 	return err
 }
 
@@ -116,6 +126,8 @@ func evalCell(v evaluate.Value) string {
 	}
 	return fmt.Sprintf("%.4f", float64(v))
 }
+
+func evalShare(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }
 
 func evalInterval(in evaluate.Intervals, key string) string {
 	i, ok := in[key]
