@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/maxmos001/bitmind-subnet/models"
 )
 
 // TestMinerEval runs a subnet for some challenges and replays its validator's
@@ -27,7 +29,7 @@ func TestMinerEval(t *testing.T) {
 	}
 	run := func(args ...string) minerEvalReport {
 		t.Helper()
-		stdout, _ := bitmindOK(t, "", append([]string{"miner", "eval", "--json"}, args...)...)
+		stdout, _ := bitmindOK(t, "", append([]string{"miner", "eval", "--model", models.Fast, "--json"}, args...)...)
 		var r minerEvalReport
 		if err := json.Unmarshal([]byte(stdout), &r); err != nil {
 			t.Fatalf("%v in %s", err, stdout)
