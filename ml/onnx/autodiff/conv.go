@@ -121,19 +121,6 @@ func (g *Graph) convWeight(x, w, dy *Value, o ConvOptions) *Value {
 		return g.Reshape(g.Transpose(sum, 0, 2, 1), w.shape...)
 	}
 	var places []*Value
-	if few := 3; o.Groups == 1 && cin <= few && kh*kw > 1 {
-		// A first layer: one product with the parts of all places side by side, since
-		// products with a handful of columns are slow.
-		for i := range kh {
-			for j := range kw {
-				places = append(places, place(i, j))
-			}
-		}
-		right := g.Reshape(g.Concat(1, places...), n, kh*kw*cin, oh*ow)
-		product := g.MatMul(g.Reshape(dy, n, cout, oh*ow), g.transposed(right))
-		sum := g.ReduceSum(product, ReduceOptions{Axes: []int{0}})
-		return g.Reshape(g.Transpose(g.Reshape(sum, cout, kh*kw, cin), 0, 2, 1), w.shape...)
-	}
 	for i := range kh {
 		for j := range kw {
 			part := place(i, j)
