@@ -32,13 +32,15 @@ func (g *Graph) Conv(x, w, b *Value, o ConvOptions) *Value {
 		g.failf("convolution of %v with %v in %d groups", x.shape, w.shape, o.Groups)
 		return x
 	}
-	side := func(n, k int) int {
-		if n < 0 {
-			return -1
+	shape := []int{x.shape[0], w.shape[0], 0, 0}
+	for axis := 2; axis < 4; axis++ {
+		extent := o.Dilation*(w.shape[axis]-1) + 1
+		shape[axis] = fits(x.shape[axis], extent, o.Pad, o.Stride)
+		if shape[axis] == 0 {
+			g.failf("convolution of %v with %v: the kernel spans %d pixels, the picture and its padding have %d", x.shape, w.shape, extent, x.shape[axis]+2*o.Pad)
+			return x
 		}
-		return (n+2*o.Pad-o.Dilation*(k-1)-1)/o.Stride + 1
 	}
-	shape := []int{x.shape[0], w.shape[0], side(x.shape[2], w.shape[2]), side(x.shape[3], w.shape[3])}
 	if g.opts.Training && pointwise(w, o) && o.Stride > 1 {
 		// Only the pixels that count, which the backward pass uses again.
 		x = g.window(x, 0, 0, shape[2], shape[3], o.Stride)
@@ -68,6 +70,18 @@ func (g *Graph) Conv(x, w, b *Value, o ConvOptions) *Value {
 		}
 		return grads
 	})
+}
+
+// fits is how often a kernel of so many pixels fits along n pixels, padded on
+// both sides: 0 where it is longer than these, -1 where n is dynamic.
+func fits(n, kernel, pad, stride int) int {
+	switch {
+	case n < 0:
+		return -1
+	case n+2*pad < kernel:
+		return 0
+	}
+	return (n+2*pad-kernel)/stride + 1
 }
 
 // convInput is the gradient of a convolution's input.
@@ -161,7 +175,7 @@ func (g *Graph) ConvTranspose(x, w, b *Value, o ConvTransposeOptions) *Value {
 	if o.Width == 0 {
 		o.Width = wd
 	}
-	if o.Height < h || o.Height >= h+o.Stride || o.Width < wd || o.Width >= wd+o.Stride {
+	if h < 1 || wd < 1 || o.Height < h || o.Height >= h+o.Stride || o.Width < wd || o.Width >= wd+o.Stride {
 		g.failf("transposed convolution of %v with %v cannot give %d by %d", x.shape, w.shape, o.Height, o.Width)
 		return x
 	}

@@ -142,6 +142,26 @@ func TestMistakes(t *testing.T) {
 			return g.ConvTranspose(x, g.Constant(onnx.NewTensor(4, 8, 3, 3)), nil,
 				autodiff.ConvTransposeOptions{ConvOptions: autodiff.ConvOptions{Pad: 1}, Height: 20})
 		}},
+		{"kernel larger than the picture", "convolution of [2 4 6 6] with [8 4 7 1]: the kernel spans 7 pixels, the picture and its padding have 6", func(g graph, x *autodiff.Value) *autodiff.Value {
+			return g.Conv(x, g.Constant(onnx.NewTensor(8, 4, 7, 1)), nil, autodiff.ConvOptions{})
+		}},
+		// (6 - 7) / 2 is rounded to 0: one pixel, if it were not looked at.
+		{"strided kernel larger than the picture", "the kernel spans 7 pixels, the picture and its padding have 6", func(g graph, x *autodiff.Value) *autodiff.Value {
+			return g.Conv(x, g.Constant(onnx.NewTensor(8, 4, 1, 7)), nil, autodiff.ConvOptions{Stride: 2})
+		}},
+		{"dilated kernel larger than the picture", "the kernel spans 9 pixels, the picture and its padding have 8", func(g graph, x *autodiff.Value) *autodiff.Value {
+			return g.Conv(x, g.Constant(onnx.NewTensor(8, 4, 3, 3)), nil, autodiff.ConvOptions{Pad: 1, Dilation: 4})
+		}},
+		{"maximum over more than the picture", "pooling [2 4 6 6] with a kernel of 9: the picture and its padding have 8 pixels", func(g graph, x *autodiff.Value) *autodiff.Value {
+			return g.MaxPool(x, autodiff.PoolOptions{Kernel: 9, Stride: 2, Pad: 1})
+		}},
+		{"mean over more than the picture", "pooling [2 4 6 6] with a kernel of 7: the picture and its padding have 6 pixels", func(g graph, x *autodiff.Value) *autodiff.Value {
+			return g.AveragePool(x, autodiff.PoolOptions{Kernel: 7})
+		}},
+		{"transposed and padded away", "transposed convolution of [2 4 6 6] with [4 8 1 1] cannot give 0 by 0", func(g graph, x *autodiff.Value) *autodiff.Value {
+			return g.ConvTranspose(x, g.Constant(onnx.NewTensor(4, 8, 1, 1)), nil,
+				autodiff.ConvTransposeOptions{ConvOptions: autodiff.ConvOptions{Pad: 3}})
+		}},
 		{"reshape", "reshaping [2 4 6 6] to [7 -1]", func(g graph, x *autodiff.Value) *autodiff.Value { return g.Reshape(x, 7, -1) }},
 		{"transpose", "transposing [2 4 6 6] by [1 0]", func(g graph, x *autodiff.Value) *autodiff.Value { return g.Transpose(x, 1, 0) }},
 		{"slice", "slicing axis 3", func(g graph, x *autodiff.Value) *autodiff.Value { return g.Slice(x, 3, 5, 2) }},

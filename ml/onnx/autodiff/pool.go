@@ -17,14 +17,16 @@ func (g *Graph) pool(x *Value, o *PoolOptions) (shape []int, attrs []onnx.Attrib
 		g.failf("pooling %v with a kernel of %d", x.shape, o.Kernel)
 		return x.Shape(), nil
 	}
-	side := func(n int) int {
-		if n < 0 {
-			return -1
+	shape = x.Shape()
+	for axis := 2; axis < 4; axis++ {
+		shape[axis] = fits(x.shape[axis], o.Kernel, o.Pad, o.Stride)
+		if shape[axis] == 0 {
+			g.failf("pooling %v with a kernel of %d: the picture and its padding have %d pixels", x.shape, o.Kernel, x.shape[axis]+2*o.Pad)
+			return x.Shape(), nil
 		}
-		return (n+2*o.Pad-o.Kernel)/o.Stride + 1
 	}
 	k, p, s := int64(o.Kernel), int64(o.Pad), int64(o.Stride)
-	return []int{x.shape[0], x.shape[1], side(x.shape[2]), side(x.shape[3])}, []onnx.Attribute{
+	return shape, []onnx.Attribute{
 		onnx.IntsAttr("kernel_shape", k, k), onnx.IntsAttr("pads", p, p, p, p), onnx.IntsAttr("strides", s, s)}
 }
 
