@@ -19,10 +19,11 @@ func (g *Graph) BatchNorm(x, scale, bias, mean, variance *Value, o BatchNormOpti
 	epsilon := onnx.FloatAttr("epsilon", float32(o.Epsilon))
 	if !g.opts.Training {
 		y := g.op("BatchNormalization", []string{x.name, scale.name, bias.name, mean.name, variance.name}, x.Shape(), epsilon)
-		return g.record(y, []*Value{x, scale, bias}, func(dy *Value, needs []bool) []*Value {
+		// The statistics are inputs without a gradient: they are fixed.
+		return g.record(y, []*Value{x, scale, bias, mean, variance}, func(dy *Value, needs []bool) []*Value {
 			axes, wide, _ := channelAxes(x)
 			inverse := g.Div(g.Scalar(1), g.Sqrt(g.Add(variance, g.Scalar(o.Epsilon))))
-			grads := make([]*Value, 3)
+			grads := make([]*Value, 5)
 			if needs[0] {
 				grads[0] = g.Mul(dy, g.Reshape(g.Mul(scale, inverse), wide...))
 			}
@@ -38,8 +39,6 @@ func (g *Graph) BatchNorm(x, scale, bias, mean, variance *Value, o BatchNormOpti
 	}
 	axes, wide, n := channelAxes(x)
 	keep := ReduceOptions{Axes: axes, KeepDims: true}
-	// Outside the record: the rule below differentiates through the statistics.
-	mark := len(g.steps)
 	batchMean := g.ReduceMean(x, keep)
 	// Centred first: a sum of squares less the squared mean loses its digits where
 	// the mean is large.
@@ -53,8 +52,8 @@ func (g *Graph) BatchNorm(x, scale, bias, mean, variance *Value, o BatchNormOpti
 	}
 	g.updates = append(g.updates,
 		Update{mean, running(mean, flatMean, 1)}, Update{variance, running(variance, flatVariance, unbiased)})
-	g.steps = g.steps[:mark]
 
+	// The rule differentiates through the statistics too.
 	y := g.op("BatchNormalization", []string{x.name, scale.name, bias.name, flatMean.name, flatVariance.name}, x.Shape(), epsilon)
 	return g.record(y, []*Value{x, scale, bias}, func(dy *Value, needs []bool) []*Value {
 		inverse := g.Div(g.Scalar(1), g.Sqrt(g.Add(batchVariance, g.Scalar(o.Epsilon))))
