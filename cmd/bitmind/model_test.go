@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/ml/onnx"
 )
@@ -104,6 +106,35 @@ func TestModelConvert(t *testing.T) {
 		status, _, stderr := bitmind(t, "", append([]string{"model", "convert"}, c.args...)...)
 		if status != c.status || !strings.Contains(stderr, c.want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%q: status %d, %q; want %d, %q", c.args, status, stderr, c.status, c.want)
+		}
+	}
+}
+
+// What is a detector already keeps its description, in one file and in a folder.
+func TestModelConvertDetector(t *testing.T) {
+	dir := t.TempDir()
+	file, folder, last := filepath.Join(dir, "a.onnx"), filepath.Join(dir, "b"), filepath.Join(dir, "c.onnx")
+	bitmindOK(t, "", "model", "convert", classifierFile(t), "--out", file, "--name", "mine", "--calibration", "2,-0.5", "--mean", "0.5", "--std", "0.25", "--fit", "crop", "--licence", "MIT", "--trained-on", "colours")
+	read := func(path string) *detector.Description {
+		t.Helper()
+		d, _, err := detector.ReadPath(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	want := *read(file)
+	stdout, _ := bitmindOK(t, "", "model", "convert", file, "--out", folder, "--licence", "CC0-1.0")
+	if !strings.Contains(stdout, "it is a detector already; kept from its description: name, architecture, training data, verdicts, ") {
+		t.Errorf("%s", stdout)
+	}
+	want.Licence = "CC0-1.0"
+	bitmindOK(t, "", "model", "convert", filepath.Join(folder, detector.GraphFile), "--out", last)
+	for _, path := range []string{folder, last} {
+		got := *read(path)
+		got.Graph = want.Graph
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", path, diff)
 		}
 	}
 }

@@ -47,6 +47,9 @@ float16, float64 or byte input, and probabilities or many classes in place of
 log-odds are made good by operators added to the graph. The new detector judges
 random pictures before anything is written.
 
+Where IN is a detector already, one file or a folder's model.onnx, its description
+is kept but for what flags say; what was kept is printed.
+
 Pictures reach the graph as (v/255 - mean) / std. A graph that takes values from 0
 to 255 as floats wants --mean 0 --std 0.00392157.
 
@@ -70,7 +73,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 	f.StringVar(&opts.convert.Kind, "output-kind", "", "what the output holds: logit, probability, logits or probabilities (default: found out)")
 	f.IntSliceVar(&opts.convert.AIClasses, "ai-class", nil, "numbers of the classes that mean AI-generated, from 0 (default: 1 of two)")
 	f.Float64SliceVar(&opts.calibration, "calibration", nil, "SCALE,OFFSET: score = 1/(1+exp(-(SCALE*logit+OFFSET))) (default 1,0)")
-	f.StringVar(&opts.convert.Name, "name", "", "the detector's name (default: the file's)")
+	f.StringVar(&opts.convert.Name, "name", "", "the detector's name (default: its description's, or the file's)")
 	f.StringVar(&opts.convert.Licence, "licence", "", "licence of the weights")
 	f.StringVar(&opts.convert.TrainingData, "trained-on", "", "a line about the data it was trained on")
 	opts.runtime.addRuntimeTo(cmd)
@@ -120,10 +123,8 @@ func (o *modelConvertOptions) prepare(cmd *cobra.Command, in string) error {
 	if o.convert.Size < 0 {
 		return usagef("--size %d; try: 224", o.convert.Size)
 	}
-	if o.convert.Name == "" {
-		base := filepath.Base(in)
-		o.convert.Name = strings.TrimSuffix(base, filepath.Ext(base))
-	}
+	base := filepath.Base(in)
+	o.convert.FallbackName = strings.TrimSuffix(base, filepath.Ext(base))
 	if err := o.convert.Check(); err != nil {
 		return usageError{err}
 	}
@@ -202,6 +203,10 @@ func (o modelConvertOptions) read(ctx context.Context, in string) (*convert.Resu
 		return nil, err
 	}
 	o.convert.Files = os.DirFS(filepath.Dir(in))
+	// The graph of a folder has its description beside it.
+	if described, graph, err := detector.Read(o.convert.Files, "."); err == nil && bytes.Equal(graph, data) {
+		o.convert.Described = described
+	}
 	result, err := convert.Model(ctx, data, o.convert)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", in, err)

@@ -45,9 +45,11 @@ const (
 	FitStretch = "stretch" // scale both sides to it
 )
 
-// Options describe what the file does not say of itself.
+// Options describe what the file does not say of itself. Where it is a detector
+// already, what they leave open is kept from its description.
 type Options struct {
 	Name         string
+	FallbackName string // of a detector that neither Name nor a description names
 	Architecture string // default "onnx"
 	Version      string
 	Licence      string
@@ -74,6 +76,9 @@ type Options struct {
 	Calibration detector.Calibration // zero: scale 1, offset 0
 	Verdict     detector.Band        // zero: detector.DefaultBand
 
+	// Described is the description of a detector whose graph the file is; nil: the
+	// one inside the file, if it holds any.
+	Described *detector.Description
 	// Files are those beside the model, for weights that are kept outside of it; nil
 	// when there are none.
 	Files fs.FS
@@ -108,7 +113,6 @@ func Model(ctx context.Context, data []byte, opts Options) (*Result, error) {
 	if err := opts.Check(); err != nil {
 		return nil, err
 	}
-	opts.fill()
 	if err := inline(m, opts.Files); err != nil {
 		return nil, err
 	}
@@ -117,8 +121,21 @@ func Model(ctx context.Context, data []byte, opts Options) (*Result, error) {
 		return nil, err
 	}
 	c := &converter{Editor: e, opts: opts}
-	for _, step := range []func(context.Context) error{c.takeInput, c.takeOutput} {
-		if err := step(ctx); err != nil {
+	described := opts.Described
+	if described == nil {
+		described = c.inside(data)
+	}
+	if described != nil {
+		c.keep(described)
+	}
+	c.opts.fill()
+	if !c.keptInput {
+		if err := c.takeInput(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if !c.keptOutput {
+		if err := c.takeOutput(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -141,8 +158,8 @@ func (o Options) Check() error {
 }
 
 func (o *Options) fill() {
+	o.Name = orElse(o.Name, o.FallbackName)
 	o.Architecture = orElse(o.Architecture, "onnx")
-	o.Fit = orElse(o.Fit, FitShort)
 	if o.Calibration == (detector.Calibration{}) {
 		o.Calibration.Scale = 1
 	}
@@ -170,6 +187,9 @@ type converter struct {
 	fixedBatch    bool // one picture at a time
 	output        string
 	kind          string // of the detector's output
+
+	described             *detector.Description // of a detector; nil for other models
+	keptInput, keptOutput bool                  // the graph's ends are as it says
 }
 
 func (c *converter) note(format string, args ...any) {
@@ -184,6 +204,9 @@ func refuse(format string, args ...any) error {
 // describe writes what is known of the detector.
 func (c *converter) describe() detector.Description {
 	p := detector.Preprocess{Mean: imageNetMean, Std: imageNetStd}
+	if c.described != nil {
+		p = c.described.Preprocess
+	}
 	if c.opts.Mean != nil {
 		p.Mean = *c.opts.Mean
 	}
@@ -193,8 +216,12 @@ func (c *converter) describe() detector.Description {
 	if c.bytes {
 		p.Mean, p.Std = [3]float32{}, [3]float32{1, 1, 1}
 	}
-	p.Steps = steps(c.opts.Fit, c.width, c.height)
-	return detector.Description{
+	if c.described != nil && c.opts.Fit == "" {
+		p.Steps = scaled(c.described.Preprocess, c.width, c.height)
+	} else {
+		p.Steps = steps(c.opts.Fit, c.width, c.height)
+	}
+	d := detector.Description{
 		Format: 1, Name: c.opts.Name, Version: c.opts.Version, Architecture: c.opts.Architecture,
 		Input:       detector.Input{Name: c.input},
 		Output:      detector.Output{Name: c.output, Kind: c.kind},
@@ -203,6 +230,10 @@ func (c *converter) describe() detector.Description {
 		Labels:  [2]string{detector.Real, detector.AI},
 		Licence: c.opts.Licence, TrainingData: c.opts.TrainingData,
 	}
+	if c.keptOutput {
+		d.Heatmap = c.described.Heatmap
+	}
+	return d
 }
 
 func steps(fit string, width, height int) []detector.Step {
@@ -226,7 +257,7 @@ func (c *converter) finish(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	r := &Result{Description: c.describe(), Model: data, Notes: c.notes}
-	if c.width != c.height && c.opts.Fit != FitStretch {
+	if c.width != c.height && c.opts.Fit != FitStretch && (c.described == nil || c.opts.Fit != "") {
 		r.Notes = append(r.Notes, fmt.Sprintf("pictures are stretched to the graph's %d x %d", c.width, c.height))
 	}
 	if err := r.try(ctx, c.opts.Runtime); err != nil {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/maxmos001/bitmind-subnet/ml/arch"
@@ -228,6 +229,136 @@ func TestModel(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// described packs a detector of two classes with a heatmap, of which little is as
+// a converter would guess it.
+func described(t testing.TB, change func(*onnxpb.ModelProto)) ([]byte, detector.Description) {
+	t.Helper()
+	m, err := onnx.Unmarshal(classifier{classes: 2, dims: []any{"N", 3, "H", "W"}}.build(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Graph.Node = append(m.Graph.Node, onnx.NewNode("ReduceMean", []string{"pixels"}, "grey", onnx.IntsAttr("axes", 1), onnx.IntAttr("keepdims", 0)))
+	m.Graph.Output = append(m.Graph.Output, onnx.FloatValue("grey", -1, 16, 16))
+	packed, err := detector.Pack(detector.Description{
+		Format: 1, Name: "own", Version: "2.1", Architecture: "means",
+		Input: detector.Input{Name: "pixels"}, Output: detector.Output{Name: "scores", Kind: detector.Logits},
+		Heatmap:     &detector.HeatmapOutput{Name: "grey", First: 0.5, Stride: 1},
+		Preprocess:  detector.Preprocess{Steps: []detector.Step{{Op: detector.ResizeShort, Size: 24, Filter: detector.Bicubic}, {Op: detector.Crops, Size: 16, Rows: 2, Cols: 1}}, Mean: [3]float32{0.1, 0.2, 0.3}, Std: [3]float32{0.4, 0.5, 0.6}},
+		Calibration: detector.Calibration{Scale: 0.7, Offset: -0.4}, Verdict: detector.Band{RealBelow: 0.2, AIAbove: 0.9},
+		Labels: [2]string{detector.Real, detector.AI}, Licence: "MIT", TrainingData: "colours",
+	}, encode(t, m))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		if m, err = onnx.Unmarshal(packed); err != nil {
+			t.Fatal(err)
+		}
+		change(m)
+		packed = encode(t, m)
+	}
+	signature, err := onnx.Inspect(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := detector.ParseDescription([]byte(signature.Metadata[detector.MetadataKey]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return packed, *d
+}
+
+// A detector's file stays what it is, but for what the options say.
+func TestDescribed(t *testing.T) {
+	mean := [3]float32{0.5, 0.5, 0.5}
+	for _, c := range []struct {
+		name  string
+		graph func(*onnxpb.ModelProto) // changes behind the description's back
+		opts  convert.Options
+		want  func(*detector.Description)
+		note  string
+	}{
+		{"as it is", nil, convert.Options{}, func(*detector.Description) {},
+			"name, version, architecture, licence, training data, verdicts, steps of preprocessing, mean, standard deviation, calibration, heatmap"},
+		{"texts", nil, convert.Options{Name: "mine", Licence: "CC0"}, func(d *detector.Description) { d.Name, d.Licence = "mine", "CC0" }, "version, architecture, training data"},
+		{"calibration", nil, convert.Options{Calibration: detector.Calibration{Scale: 3}}, func(d *detector.Description) { d.Calibration = detector.Calibration{Scale: 3} }, "deviation, heatmap"},
+		{"mean", nil, convert.Options{Mean: &mean}, func(d *detector.Description) { d.Preprocess.Mean = mean }, "preprocessing, standard"},
+		{"fit", nil, convert.Options{Fit: convert.FitCrop}, func(d *detector.Description) {
+			d.Preprocess.Steps = []detector.Step{{Op: detector.CenterCrop, Size: 16}}
+		}, "verdicts, mean"},
+		{"same size", nil, convert.Options{Size: 16}, func(*detector.Description) {}, "steps"},
+		{"the first class", nil, convert.Options{AIClasses: []int{0}}, func(d *detector.Description) {
+			d.Output, d.Heatmap, d.Calibration = detector.Output{Name: "logit", Kind: detector.Logit}, nil, detector.Calibration{Scale: 1}
+		}, "its calibration is left out"},
+		{"another size", nil, convert.Options{Size: 32}, func(d *detector.Description) {
+			d.Output.Name, d.Heatmap = "logits", nil // whose size was fixed
+			d.Preprocess.Steps = []detector.Step{{Op: detector.ResizeShort, Size: 48, Filter: detector.Bicubic}, {Op: detector.Crops, Size: 32, Rows: 2, Cols: 1}}
+		}, "steps of preprocessing (scaled)"},
+		{"changed since", func(m *onnxpb.ModelProto) { m.Graph.Name = proto.String("another") }, convert.Options{}, func(*detector.Description) {}, "its graph was changed"},
+		{"renamed since", func(m *onnxpb.ModelProto) {
+			m.Graph.Input[0].Name = proto.String("photo")
+			m.Graph.Node = append([]*onnxpb.NodeProto{onnx.NewNode("Identity", []string{"photo"}, "pixels")}, m.Graph.Node...)
+		}, convert.Options{}, func(d *detector.Description) { d.Input.Name = "photo" }, "its graph was changed"},
+		{"without its heatmap since", func(m *onnxpb.ModelProto) { m.Graph.Output = m.Graph.Output[:1] }, convert.Options{}, func(d *detector.Description) {
+			d.Output.Name, d.Heatmap = "logits", nil
+		}, "its heatmap is left out"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file, want := described(t, c.graph)
+			c.opts.FallbackName = "file"
+			result, err := convert.Model(t.Context(), file, c.opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if notes := strings.Join(result.Notes, "; "); !strings.Contains(notes, c.note) || !strings.Contains(notes, "it is a detector already") {
+				t.Errorf("notes %q, want %q among them", notes, c.note)
+			}
+			path := filepath.Join(t.TempDir(), "again.onnx")
+			if err := result.Write(path); err != nil {
+				t.Fatal(err)
+			}
+			got, _, err := detector.ReadPath(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.name == "as it is" && got.Graph != want.Graph {
+				t.Error("the graph is another one")
+			}
+			want.Graph = got.Graph
+			c.want(&want)
+			if diff := cmp.Diff(want, *got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// A description that cannot be read is no reason to refuse the model; one that
+// the caller has counts like one inside.
+func TestDescribedElsewhere(t *testing.T) {
+	model := classifier{classes: 1, change: func(m *onnxpb.ModelProto) {
+		m.MetadataProps = []*onnxpb.StringStringEntryProto{{Key: proto.String(detector.MetadataKey), Value: proto.String("{")}}
+	}}.build(t)
+	opts := convert.Options{FallbackName: "file", Kind: convert.Logit}
+	result, err := convert.Model(t.Context(), model, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.Description.Name != "file" || !strings.Contains(result.Notes[0], "the description inside it is left out") {
+		t.Errorf("%+v, %q", result.Description, result.Notes)
+	}
+	described := result.Description
+	described.Name, described.Licence = "own", "MIT"
+	opts.Described = &described
+	result, err = convert.Model(t.Context(), result.Model, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(described, result.Description); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 

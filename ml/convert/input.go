@@ -85,6 +85,10 @@ func (c *converter) size(height, width int64) error {
 			return refuse("its input would be %d x %d pixels; try: sides from 1 to %d", width, height, maxSide)
 		}
 	}
+	if height < 0 && width < 0 && wanted == 0 && c.described != nil {
+		c.width, c.height = c.described.Preprocess.Size()
+		return nil
+	}
 	if height < 0 && width < 0 && wanted == 0 {
 		c.note("the graph takes pictures of any size; they are given at %d x %d", defaultSize, defaultSize)
 		wanted = defaultSize
