@@ -224,6 +224,16 @@ func TestModelList(t *testing.T) {
 	}
 }
 
+// The detectors inside the program are listed by the names that --model takes.
+func TestModelListInside(t *testing.T) {
+	stdout, _ := bitmindOK(t, "", "model", "list")
+	for _, name := range []string{"base", "best", "fast"} {
+		if !strings.Contains(stdout, "inside the program: --model "+name) {
+			t.Errorf("no %s in %s", name, stdout)
+		}
+	}
+}
+
 func TestModelQuantize(t *testing.T) {
 	model, dir := testDetector(t), labelledPictures(t)
 	before, err := os.Stat(filepath.Join(model, detector.GraphFile))

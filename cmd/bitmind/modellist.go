@@ -42,7 +42,8 @@ Exit status: 0 done, 1 failed (also when a detector is damaged), 2 wrong usage.`
 
 // listedModel is one line of list.
 type listedModel struct {
-	Path         string `json:"path,omitempty"` // empty for those inside the program
+	Path         string `json:"path,omitempty"`   // empty for those inside the program
+	Inside       string `json:"inside,omitempty"` // of those inside the program: what --model calls them
 	Name         string `json:"name,omitempty"`
 	Version      string `json:"version,omitempty"`
 	Architecture string `json:"architecture,omitempty"`
@@ -93,7 +94,7 @@ func shippedModels() ([]listedModel, error) {
 			return nil, fmt.Errorf("reading the shipped detector %s: %w", e.Name(), err)
 		}
 		m := listed("", d, len(graph))
-		m.Default = e.Name() == models.Default
+		m.Inside, m.Default = e.Name(), e.Name() == models.Default
 		list = append(list, m)
 	}
 	return list, nil
@@ -107,7 +108,10 @@ func writeModels(out io.Writer, list []listedModel) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tARCHITECTURE\tMB\tWHERE")
 	for _, m := range list {
-		where := orElse(m.Path, "inside the program")
+		where := m.Path
+		if where == "" {
+			where = "inside the program: --model " + m.Inside
+		}
 		if m.Default {
 			where += " (default)"
 		}
