@@ -81,13 +81,19 @@ func (f *modelFlags) read() (*detector.Description, []byte, error) {
 	if name, ok := f.inside(); ok {
 		return detector.Read(models.FS, name)
 	}
+	if _, ok := ensembleAt(f.path); ok {
+		return nil, nil, fmt.Errorf("%s is an ensemble, not one graph; try: its members, which bitmind model info --model %s names", f.path, f.path)
+	}
 	d, graph, err := detector.ReadPath(f.path)
 	return d, graph, f.explain(err)
 }
 
 // explain says what to do about a detector that cannot be opened.
 func (f *modelFlags) explain(err error) error {
+	_, ensemble := ensembleAt(f.path)
 	switch {
+	case ensemble && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, detector.ErrDescription)):
+		return fmt.Errorf("%w; try: get the folder again, or make it anew with bitmind train --arch ensemble", err)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("there is no detector %s; try: a detector's folder or file, or one inside the program: %s", f.path, strings.Join(models.Names(), ", "))
 	case errors.Is(err, onnx.ErrFormat):

@@ -32,7 +32,8 @@ func newModelInfoCmd() *cobra.Command {
 		Short: "Check a detector and say what it is",
 		Long: `Info loads a detector, checks its graph against its description, runs it, and
 prints what it says of itself, how large it is, and how long it takes for one
-picture on one core, preprocessing included.
+picture on one core, preprocessing included. Of an ensemble it says what its members
+are, each as any detector, and how they are weighed.
 
 ` + libraryHint + `
 
@@ -79,27 +80,38 @@ func (o modelInfoOptions) run(cmd *cobra.Command) error {
 		return err
 	}
 	opts.Threads = 1
+	if _, inside := o.model.inside(); !inside {
+		if folder, ok := ensembleAt(o.model.path); ok {
+			return o.runEnsemble(cmd, folder, opts)
+		}
+	}
 	description, graph, err := o.model.read()
 	if err != nil {
 		return err
 	}
-	info, err := describeGraph(description, graph)
+	info, err := inspectModel(cmd.Context(), description, graph, opts)
 	if err != nil {
-		return err
-	}
-	d, err := detector.New(*description, graph, opts)
-	if err != nil {
-		return err
-	}
-	info.Info = d.Info()
-	info.MSPerImage, err = timePicture(cmd.Context(), d, info.Input.Width, info.Input.Height)
-	if err = errors.Join(err, d.Close()); err != nil {
 		return err
 	}
 	if o.json {
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(info)
 	}
 	return info.write(cmd.OutOrStdout())
+}
+
+// inspectModel looks at one detector, loads it and times it.
+func inspectModel(ctx context.Context, description *detector.Description, graph []byte, opts detector.Options) (modelInfo, error) {
+	info, err := describeGraph(description, graph)
+	if err != nil {
+		return info, err
+	}
+	d, err := detector.New(*description, graph, opts)
+	if err != nil {
+		return info, err
+	}
+	info.Info = d.Info()
+	info.MSPerImage, err = timePicture(ctx, d, info.Input.Width, info.Input.Height)
+	return info, errors.Join(err, d.Close())
 }
 
 // describeGraph looks into the graph itself.
@@ -165,7 +177,6 @@ func timePicture(ctx context.Context, d detector.Detector, width, height int) (f
 }
 
 func (i modelInfo) write(out io.Writer) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	var steps []string
 	for _, s := range i.Preprocess.Steps {
 		steps = append(steps, strings.ReplaceAll(s.Op, "_", " "))
@@ -184,12 +195,12 @@ func (i modelInfo) write(out io.Writer) error {
 		}
 		return strings.Join(parts, ", ")
 	}
-	for _, line := range [][2]string{
+	return writeLines(out, [][2]string{
 		{"name", strings.TrimSpace(i.Name + " " + i.Version)},
 		{"architecture", i.Architecture},
 		{"licence", i.Licence},
 		{"trained on", i.TrainingData},
-		{"verdicts", fmt.Sprintf("real below %g, ai above %g, unsure between", i.Verdict.RealBelow, i.Verdict.AIAbove)},
+		{"verdicts", describeBand(i.Verdict)},
 		{"calibration", fmt.Sprintf("score = 1/(1+exp(-(%g*logit%+g)))", i.Calibration.Scale, i.Calibration.Offset)},
 		{"input", fmt.Sprintf("%d x %d pixels (%s)", i.Input.Width, i.Input.Height, strings.Join(steps, ", "))},
 		{"output", i.Output.Kind},
@@ -197,9 +208,21 @@ func (i modelInfo) write(out io.Writer) error {
 		{"size", fmt.Sprintf("%.2f MB", float64(i.Bytes)/1e6)},
 		{"operators", count(i.Operators)},
 		{"operator set", fmt.Sprintf("%d (IR version %d, made by %s)", i.Opset, i.IRVersion, orElse(i.Producer, "unknown"))},
-		{"speed", fmt.Sprintf("%.1f ms for one picture on one core", i.MSPerImage)},
+		{"speed", describeSpeed(i.MSPerImage)},
 		{"sha256", i.SHA256},
-	} {
+	})
+}
+
+func describeBand(b detector.Band) string {
+	return fmt.Sprintf("real below %g, ai above %g, unsure between", b.RealBelow, b.AIAbove)
+}
+
+func describeSpeed(ms float64) string { return fmt.Sprintf("%.1f ms for one picture on one core", ms) }
+
+// writeLines prints what is known, one thing a line.
+func writeLines(out io.Writer, lines [][2]string) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, line := range lines {
 		if _, err := fmt.Fprintf(w, "%s\t%s\n", line[0], orElse(line[1], "not stated")); err != nil {
 			return err
 		}

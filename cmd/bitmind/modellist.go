@@ -27,8 +27,8 @@ func newModelListCmd() *cobra.Command {
 		Use:   "list [FOLDER]",
 		Short: "List the detectors of this program and those in a folder",
 		Long: `List names the detectors inside the program and, with a FOLDER, those in it and in
-the folders directly below it: folders with a description, and ONNX files that hold
-theirs. Graphs are checked against their descriptions and not run.
+the folders directly below it: folders with a description, ensembles, and ONNX files that
+hold theirs. Graphs are checked against their descriptions and not run.
 
 Exit status: 0 done, 1 failed (also when a detector is damaged), 2 wrong usage.`,
 		Example: `  bitmind model list
@@ -42,15 +42,24 @@ Exit status: 0 done, 1 failed (also when a detector is damaged), 2 wrong usage.`
 
 // listedModel is one line of list.
 type listedModel struct {
-	Path         string `json:"path,omitempty"`   // empty for those inside the program
-	Inside       string `json:"inside,omitempty"` // of those inside the program: what --model calls them
-	Name         string `json:"name,omitempty"`
-	Version      string `json:"version,omitempty"`
-	Architecture string `json:"architecture,omitempty"`
-	Bytes        int    `json:"bytes,omitempty"`
-	Default      bool   `json:"default,omitempty"`
-	SHA256       string `json:"sha256,omitempty"`
-	Error        string `json:"error,omitempty"`
+	Path         string         `json:"path,omitempty"`   // empty for those inside the program
+	Inside       string         `json:"inside,omitempty"` // of those inside the program: what --model calls them
+	Name         string         `json:"name,omitempty"`
+	Version      string         `json:"version,omitempty"`
+	Architecture string         `json:"architecture,omitempty"`
+	Bytes        int            `json:"bytes,omitempty"`
+	Default      bool           `json:"default,omitempty"`
+	SHA256       string         `json:"sha256,omitempty"`
+	Members      []listedMember `json:"members,omitempty"` // of an ensemble
+	Error        string         `json:"error,omitempty"`
+}
+
+// listedMember is one detector of an ensemble.
+type listedMember struct {
+	Path         string  `json:"path"`
+	Name         string  `json:"name"`
+	Architecture string  `json:"architecture"`
+	Weight       float64 `json:"weight"`
 }
 
 func (o modelListOptions) run(cmd *cobra.Command, args []string) error {
@@ -104,6 +113,19 @@ func listed(path string, d *detector.Description, size int) listedModel {
 	return listedModel{Path: path, Name: d.Name, Version: d.Version, Architecture: d.Architecture, Bytes: size, SHA256: d.Graph.SHA256}
 }
 
+func listedEnsemble(folder string) (listedModel, error) {
+	e, err := readEnsemble(folder)
+	if err != nil {
+		return listedModel{}, err
+	}
+	m := listedModel{Path: folder, Name: e.Name, Version: e.Version, Architecture: "ensemble", Bytes: e.bytes(), SHA256: e.sha256}
+	for i, member := range e.Members {
+		d := e.members[i].description
+		m.Members = append(m.Members, listedMember{member.Path, d.Name, d.Architecture, member.Weight})
+	}
+	return m, nil
+}
+
 func writeModels(out io.Writer, list []listedModel) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tARCHITECTURE\tMB\tWHERE")
@@ -119,7 +141,15 @@ func writeModels(out io.Writer, list []listedModel) error {
 			fmt.Fprintf(w, "damaged\t-\t-\t%s: %s\n", where, m.Error)
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\t%.2f\t%s\n", strings.TrimSpace(m.Name+" "+m.Version), m.Architecture, float64(m.Bytes)/1e6, where)
+		architecture := m.Architecture
+		var members []string
+		for _, member := range m.Members {
+			members = append(members, member.Architecture)
+		}
+		if len(members) > 0 {
+			architecture += " of " + strings.Join(members, ", ")
+		}
+		fmt.Fprintf(w, "%s\t%s\t%.2f\t%s\n", strings.TrimSpace(m.Name+" "+m.Version), architecture, float64(m.Bytes)/1e6, where)
 	}
 	return w.Flush()
 }
@@ -135,14 +165,16 @@ func modelsIn(dir string) ([]listedModel, error) {
 	}
 	var list []listedModel
 	add := func(path string) {
-		d, graph, err := detector.ReadPath(path)
+		m, err := listedAt(path)
 		if err != nil {
-			list = append(list, listedModel{Path: path, Error: err.Error()})
-			return
+			m = listedModel{Path: path, Error: err.Error()}
 		}
-		list = append(list, listed(path, d, len(graph)))
+		list = append(list, m)
 	}
 	isDetector := func(path string) bool {
+		if _, ok := ensembleAt(path); ok {
+			return true
+		}
 		_, err := os.Stat(filepath.Join(path, detector.DescriptionFile))
 		return err == nil
 	}
@@ -166,6 +198,17 @@ func modelsIn(dir string) ([]listedModel, error) {
 		return nil
 	})
 	return list, err
+}
+
+func listedAt(path string) (listedModel, error) {
+	if folder, ok := ensembleAt(path); ok {
+		return listedEnsemble(folder)
+	}
+	d, graph, err := detector.ReadPath(path)
+	if err != nil {
+		return listedModel{}, err
+	}
+	return listed(path, d, len(graph)), nil
 }
 
 // described says whether an ONNX file holds a detector's description: others are
