@@ -45,7 +45,7 @@ func classifierFile(t testing.TB) string {
 func TestModelConvert(t *testing.T) {
 	in, dir := classifierFile(t), t.TempDir()
 	out := filepath.Join(dir, "mine.onnx")
-	stdout, _ := bitmindOK(t, "", "model", "convert", in, "--out", out, "--calibration", "2,-0.5", "--mean", "0.5", "--std", "0.25,0.5,1", "--fit", "crop", "--licence", "MIT")
+	stdout, _ := bitmindOK(t, "", "model", "convert", in, "--out", out, "--calibration", "2,-0.5", "--mean", "0.5", "--std", "0.25,0.5,1", "--fit", "crop", "--licence", "MIT", "--version", "1.2.3", "--verdict", "0.25,0.75")
 	for _, want := range []string{"Transpose", "probabilities of 2 classes", "class 1 of 2", "tried on 6 random pictures", "wrote " + out} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in %s", want, stdout)
@@ -56,7 +56,7 @@ func TestModelConvert(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := d.Preprocess
-	if d.Name != "elsewhere" || d.Licence != "MIT" || d.Calibration != (detector.Calibration{Scale: 2, Offset: -0.5}) ||
+	if d.Name != "elsewhere" || d.Licence != "MIT" || d.Version != "1.2.3" || d.Verdict != (detector.Band{RealBelow: 0.25, AIAbove: 0.75}) || d.Calibration != (detector.Calibration{Scale: 2, Offset: -0.5}) ||
 		p.Mean != [3]float32{0.5, 0.5, 0.5} || p.Std != [3]float32{0.25, 0.5, 1} || p.Steps[0] != (detector.Step{Op: detector.CenterCrop, Size: 32}) {
 		t.Errorf("%+v", d)
 	}
@@ -93,6 +93,8 @@ func TestModelConvert(t *testing.T) {
 		{2, "--mean has 2 values", []string{in, "--out", out, "--mean", "1,2"}},
 		{2, "values above 0", []string{in, "--out", out, "--std", "0"}},
 		{2, "SCALE,OFFSET", []string{in, "--out", out, "--calibration", "1"}},
+		{2, "REAL from 0 to 0.5", []string{in, "--out", out, "--verdict", "0.6,0.8"}},
+		{2, "such as 0.4,0.6", []string{in, "--out", out, "--verdict", "0.3"}},
 		{2, "scale above 0", []string{in, "--out", out, "--calibration", "-1,0"}},
 		{2, "short, crop or stretch", []string{in, "--out", out, "--fit", "zoom"}},
 		{2, "--size -1", []string{in, "--out", out, "--size", "-1"}},

@@ -22,6 +22,7 @@ type modelConvertOptions struct {
 	arch        string
 	mean, std   []float32
 	calibration []float64
+	verdict     []float64
 	convert     convert.Options
 	runtime     modelFlags
 	json        bool
@@ -74,6 +75,8 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 	f.IntSliceVar(&opts.convert.AIClasses, "ai-class", nil, "numbers of the classes that mean AI-generated, from 0 (default: 1 of two)")
 	f.Float64SliceVar(&opts.calibration, "calibration", nil, "SCALE,OFFSET: score = 1/(1+exp(-(SCALE*logit+OFFSET))) (default 1,0)")
 	f.StringVar(&opts.convert.Name, "name", "", "the detector's name (default: its description's, or the file's)")
+	f.StringVar(&opts.convert.Version, "version", "", "the detector's version")
+	f.Float64SliceVar(&opts.verdict, "verdict", nil, "REAL,AI: the verdict is real below REAL, ai above AI, unsure between (default 0.4,0.6)")
 	f.StringVar(&opts.convert.Licence, "licence", "", "licence of the weights")
 	f.StringVar(&opts.convert.TrainingData, "trained-on", "", "a line about the data it was trained on")
 	opts.runtime.addRuntimeTo(cmd)
@@ -119,6 +122,13 @@ func (o *modelConvertOptions) prepare(cmd *cobra.Command, in string) error {
 		}
 	default:
 		return usagef("--calibration has %d values; try: SCALE,OFFSET", len(o.calibration))
+	}
+	switch v := o.verdict; {
+	case len(v) == 0:
+	case len(v) == 2 && v[0] >= 0 && v[0] <= 0.5 && v[1] >= 0.5 && v[1] <= 1:
+		o.convert.Verdict = detector.Band{RealBelow: v[0], AIAbove: v[1]}
+	default:
+		return usagef("--verdict %v; try: REAL,AI with REAL from 0 to 0.5 and AI from 0.5 to 1, such as 0.4,0.6", v)
 	}
 	if o.convert.Size < 0 {
 		return usagef("--size %d; try: 224", o.convert.Size)
