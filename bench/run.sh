@@ -4,7 +4,7 @@
 #
 #   bench/run.sh                 five rounds: about 15 minutes on 2 cores
 #   bench/run.sh quick           one short round
-#   bench/run.sh [quick] PART... only these: npr first axon challenge chain sdk
+#   bench/run.sh [quick] PART... only these: npr runtime loader first axon challenge chain sdk
 #
 # Every measurement is kept in dist/bench.json. docs/benchmarks.md says what the
 # figures mean. The peers are installed once by scripts/python.sh; one that cannot
@@ -19,7 +19,7 @@ if [[ "${1:-}" == quick ]]; then
   shift
 fi
 parts=("$@")
-[[ $# -gt 0 ]] || parts=(npr first axon challenge chain sdk)
+[[ $# -gt 0 ]] || parts=(npr runtime loader first axon challenge chain sdk)
 
 work="$(mktemp -d)"
 pids=()
@@ -74,11 +74,30 @@ npr() {
   done
 }
 
+# The graph of NPR alone, on a tensor that is ready, beside ONNX Runtime's C API
+# (the same library) and its Python package.
+runtime() {
+  local batch
+  for batch in 1 8; do
+    measure "bare-$batch.ours" "$work/nprload" -bare -detector "$work/npr-random" -batch "$batch" -seconds "$seconds"
+    measure "bare-$batch.peer" "$work/ortc" "$library" "$work/npr-random/model.onnx" "$batch" "$seconds"
+    measure "bare-python-$batch.ours" "$work/nprload" -bare -detector "$work/npr-random" -batch "$batch" -seconds "$seconds"
+    [[ -z "$peers" ]] || measure "bare-python-$batch.peer" "$peers" bench/ort_peer.py "$work/npr-random/model.onnx" "$batch" "$seconds"
+  done
+}
+
+# Pictures read, augmented and normalised for training.
+loader() {
+  measure loader-robust.ours gobench loader.test 'Loader/robust/workers=2$'
+  measure loader-challenge.ours gobench loader.test 'Loader/challenge/workers=2$'
+}
+
 # Start of the process to its first prediction, twice a round.
 first() {
   local photo=samples/real/gcompris-monuments/ajanta-cave.jpg
   for _ in 1 2; do
-    measure first.ours timed "$work/bitmind" predict --model fast "$photo"
+    measure first.ours timed "$work/bitmind" predict "$photo"
+    measure first-fast.ours timed "$work/bitmind" predict --model fast "$photo"
     measure first-npr.ours timed "$work/bitmind" predict --model "$work/npr-random" --threads 2 "$photo"
     [[ -z "$torch" ]] || measure first-npr.peer timed "$torch" bench/npr_peer.py predict "$work/npr-random/npr.safetensors" "$photo"
   done
@@ -141,10 +160,17 @@ prepare_npr() {
   go build -o "$work/nprload" ./bench/nprload
   "$work/nprload" -write "$work/npr-random"
 }
+prepare_runtime() {
+  prepare_npr
+  peers="$(peer peers)"
+  library="$(scripts/onnxruntime.sh)"
+  cc -O2 -I "$(go list -m -f '{{.Dir}}' github.com/yalue/onnxruntime_go)" -o "$work/ortc" bench/ortc/main.c -ldl
+}
+prepare_loader() { testbinary loader.test ml/loader; }
 prepare_first() {
   prepare_npr
   go build -o "$work/bitmind" ./cmd/bitmind
-  timed "$work/bitmind" predict samples/real/gcompris-monuments/ajanta-cave.jpg >/dev/null # into the page cache
+  timed "$work/bitmind" predict --model fast samples/real/gcompris-monuments/ajanta-cave.jpg >/dev/null # into the page cache
 }
 prepare_axon() {
   bittensor="$(peer sdk-10.5.0)" our_port=19101 peer_port=19102

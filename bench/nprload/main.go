@@ -3,6 +3,7 @@
 //
 //	nprload -write DIR                a detector, and npr.safetensors for PyTorch
 //	nprload -detector DIR -batch 16   score pictures with it, print figures
+//	nprload -detector DIR -bare       its graph alone, on a tensor that is ready
 package main
 
 import (
@@ -20,6 +21,7 @@ import (
 
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/ml/onnx"
+	"github.com/maxmos001/bitmind-subnet/ml/ort"
 )
 
 // side is that of the graph's input in pixels.
@@ -30,12 +32,16 @@ func main() {
 	folder := flag.String("detector", "", "folder of the detector to measure")
 	batch := flag.Int("batch", 1, "pictures per call")
 	threads := flag.Int("threads", 2, "cores that the detector uses")
+	bare := flag.Bool("bare", false, "measure the graph alone, without preparing pictures")
 	seconds := flag.Float64("seconds", 5, "how long to measure")
 	flag.Parse()
 	var err error
-	if *write != "" {
+	switch {
+	case *write != "":
 		err = writeDetector(*write)
-	} else {
+	case *bare:
+		err = measureGraph(*folder, *batch, *threads, *seconds)
+	default:
 		err = measure(*folder, *batch, *threads, *seconds)
 	}
 	if err != nil {
@@ -93,14 +99,59 @@ func measure(folder string, batch, threads int, seconds float64) (err error) {
 		}
 		pictures[i] = picture
 	}
+	return report(batch, seconds, func() error {
+		_, err := d.DetectBatch(ctx, pictures)
+		return err
+	})
+}
+
+// measureGraph runs the detector's graph on noise.
+func measureGraph(folder string, batch, threads int, seconds float64) (err error) {
+	runtime, err := ort.Open(ort.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, runtime.Close()) }()
+	model, err := os.ReadFile(filepath.Join(folder, detector.GraphFile))
+	if err != nil {
+		return err
+	}
+	session, err := runtime.NewSession(model, ort.SessionOptions{Threads: threads})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, session.Close()) }()
+	pixels, logits := make([]float32, batch*3*side*side), make([]float32, batch)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range pixels {
+		pixels[i] = rng.Float32()
+	}
+	in, err := ort.NewTensor(pixels, int64(batch), 3, side, side)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	out, err := ort.NewTensor(logits, int64(batch), 1)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	return report(batch, seconds, func() error {
+		return session.Run(context.Background(), []ort.Value{in}, []ort.Value{out})
+	})
+}
+
+// report runs a call of batch pictures again and again and prints images per
+// second and peak memory.
+func report(batch int, seconds float64, call func() error) error {
 	for range 3 {
-		if _, err := d.DetectBatch(ctx, pictures); err != nil {
+		if err := call(); err != nil {
 			return err
 		}
 	}
 	runs, start := 0, time.Now()
 	for time.Since(start).Seconds() < seconds {
-		if _, err := d.DetectBatch(ctx, pictures); err != nil {
+		if err := call(); err != nil {
 			return err
 		}
 		runs++
