@@ -315,7 +315,7 @@ func writeProbeReport(w io.Writer, r probeReport, model string) error {
 	slices.Sort(views)
 	for _, v := range views {
 		t := r.HeldOut[v]
-		fmt.Fprintf(&b, "%-16s  %.4f  %-17.3f  %-15.3f  %-7s  %.3f\n", v, t.AUC, t.Accuracy, t.PhotoFPR, orDash(t.ArtFPR), t.Detection)
+		fmt.Fprintf(&b, "%-16s  %.4f  %-17.3f  %-15s  %-7s  %.3f\n", v, t.AUC, t.Accuracy, orDash(t.PhotoFPR), orDash(t.ArtFPR), t.Detection)
 	}
 	fmt.Fprintf(&b, "\n%s: %.1f MB\n", model, float64(r.Bytes)/1e6)
 	_, err := io.WriteString(w, b.String())

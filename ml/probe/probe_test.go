@@ -3,12 +3,15 @@ package probe
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"image"
 	"image/color"
 	"image/jpeg"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -184,6 +187,22 @@ func TestOperatingPoint(t *testing.T) {
 		if tier.AUC != free.Tiers[view].AUC || strict.Calibration.Scale != free.Calibration.Scale {
 			t.Errorf("%s: the order changed: %+v, %+v", view, tier, free.Tiers[view])
 		}
+	}
+}
+
+// A real class of human art alone has no photographs to measure, which the
+// stored report says as null.
+func TestArtAlone(t *testing.T) {
+	set := synthetic(t, 2, 6)
+	set.Real = slices.DeleteFunc(set.Real, func(s dataset.Source) bool { return !strings.HasPrefix(s.Name(), dataset.ArtPrefix) })
+	rows := rowsOf(t, set, tiny(t, 32, "float")[:1], "clean", EmbedOptions{Seed: 1})
+	result, err := Train(context.Background(), rows, TrainOptions{Folds: 2, L2: []float64{0.1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(result.Tiers)
+	if err != nil || !strings.Contains(string(text), `"fpr_photographs":null`) || !result.Tiers["clean"].ArtFPR.Defined() {
+		t.Errorf("%v: %s", err, text)
 	}
 }
 

@@ -92,8 +92,8 @@ func (r *Result) Features() int { return len(r.Mean) }
 type Tier struct {
 	AUC       float64        `json:"auc"`
 	Accuracy  float64        `json:"balanced_accuracy"`
-	PhotoFPR  float64        `json:"fpr_photographs"`
-	ArtFPR    evaluate.Value `json:"fpr_art"` // undefined without art
+	PhotoFPR  evaluate.Value `json:"fpr_photographs"` // undefined without photographs
+	ArtFPR    evaluate.Value `json:"fpr_art"`         // undefined without art
 	Detection float64        `json:"detection"`
 }
 
@@ -400,7 +400,8 @@ func (t *trainer) tier(r *Result, view string) Tier {
 		labels, scores, ones = append(labels, p.Label), append(scores, z), append(ones, 1)
 	}
 	out := Tier{
-		AUC: weightedAUC(labels, scores, ones), PhotoFPR: above[0] / n[0], ArtFPR: evaluate.Value(above[1] / n[1]), Detection: above[2] / n[2],
+		AUC: weightedAUC(labels, scores, ones), Detection: above[2] / n[2],
+		PhotoFPR: evaluate.Value(above[0] / n[0]), ArtFPR: evaluate.Value(above[1] / n[1]),
 	}
 	out.Accuracy = (out.Detection + 1 - (above[0]+above[1])/(n[0]+n[1])) / 2
 	return out
