@@ -197,6 +197,14 @@ func (o *trainOptions) trainProbe(cmd *cobra.Command, f *probeFlags) error {
 	if err != nil {
 		return err
 	}
+	training := probe.TrainOptions{
+		L2: f.l2, ArtShare: o.art, Folds: f.folds, Groups: f.groups, MaxFPR: f.maxFPR, Judge: f.judge,
+		Head: f.head, Hidden: f.hidden, Select: f.choose, Seed: o.seed,
+		Progress: func(stage string) { fmt.Fprintln(stderr, stage) },
+	}
+	if err := training.Check(embeddings, pictures, views); err != nil {
+		return err
+	}
 	progress := &probeProgress{out: stderr, terminal: isTerminal(stderr), start: time.Now(), what: "embeddings"}
 	rows, err := probe.Embed(ctx, embeddings, pictures, views, probe.EmbedOptions{
 		Preprocess: f.preprocess(), Seed: o.seed, Cache: f.cache, Threads: o.runtime.threads, Workers: o.workers,
@@ -206,11 +214,7 @@ func (o *trainOptions) trainProbe(cmd *cobra.Command, f *probeFlags) error {
 	if err != nil {
 		return err
 	}
-	result, err := probe.Train(ctx, rows, probe.TrainOptions{
-		L2: f.l2, ArtShare: o.art, Folds: f.folds, Groups: f.groups, MaxFPR: f.maxFPR, Judge: f.judge,
-		Head: f.head, Hidden: f.hidden, Select: f.choose, Seed: o.seed,
-		Progress: func(stage string) { fmt.Fprintln(stderr, stage) },
-	})
+	result, err := probe.Train(ctx, rows, training)
 	if err != nil {
 		return err
 	}

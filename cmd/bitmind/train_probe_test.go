@@ -101,3 +101,27 @@ func TestTrainProbeUsage(t *testing.T) {
 		}
 	}
 }
+
+// What the training would refuse is refused before the embeddings, which take
+// hours.
+func TestTrainProbeRefusedEarly(t *testing.T) {
+	cache, file := t.TempDir(), tinyEncoder(t)
+	for want, args := range map[string][]string{
+		"no view \"jpeg50\"":     {"--judge", "jpeg50"},
+		"regularisation of -1":   {"--l2", "1,-1"},
+		"no features are named":  {"--features", "tiny@other"},
+		"100 folds":              {"--folds", "100"},
+		"a share of art of 1.5":  {"--art-share", "1.5"},
+		"two embeddings are of ": {"--encoder", "file:" + file + "@maps"},
+	} {
+		args = append([]string{"train", "--arch", "probe", "--data", "samples", "--limit", "20", "--out", t.TempDir(), "--side", "64", "--folds", "2",
+			"--views", "clean,challenge", "--embeddings", cache, "--encoder", "file:" + file + "@maps"}, args...)
+		code, _, stderr := bitmind(t, "", args...)
+		if code != 1 || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("want %q, got status %d: %s", want, code, stderr)
+		}
+	}
+	if left, err := os.ReadDir(cache); err != nil || len(left) > 0 {
+		t.Errorf("embeddings were computed: %v, %v", left, err)
+	}
+}

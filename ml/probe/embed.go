@@ -124,12 +124,8 @@ func embed(ctx context.Context, embeddings []*encoder.Embedding, pictures []Pict
 	defer func() { err = errors.Join(err, c.close()) }()
 
 	rows := &Rows{Views: views, Seed: opts.Seed, Preprocess: opts.Preprocess}
-	for _, e := range embeddings {
-		for _, g := range e.Groups {
-			g.From, g.To = g.From+rows.Dim, g.To+rows.Dim
-			rows.Groups = append(rows.Groups, g)
-		}
-		rows.Dim += e.Dim
+	if rows.Groups, rows.Dim, err = groupsOf(embeddings); err != nil {
+		return nil, err
 	}
 	for _, v := range views {
 		values, err := c.view(ctx, v, pictures, rows.Dim)
@@ -143,6 +139,23 @@ func embed(ctx context.Context, embeddings []*encoder.Embedding, pictures []Pict
 		return nil, errors.New("none of the pictures can be decoded")
 	}
 	return rows, nil
+}
+
+// groupsOf gives the columns of joined embeddings, and how many there are.
+func groupsOf(embeddings []*encoder.Embedding) (groups []encoder.Group, dim int, err error) {
+	names := map[string]bool{}
+	for _, e := range embeddings {
+		if names[e.Encoder.Name] { // encoder.Join tells them by their names
+			return nil, 0, fmt.Errorf("two embeddings are of %s; try: all its layers at once, %s@LAYER,LAYER", e.Encoder.Name, e.Encoder.Name)
+		}
+		names[e.Encoder.Name] = true
+		for _, g := range e.Groups {
+			g.From, g.To = g.From+dim, g.To+dim
+			groups = append(groups, g)
+		}
+		dim += e.Dim
+	}
+	return groups, dim, nil
 }
 
 // drop leaves out the pictures that could not be decoded.

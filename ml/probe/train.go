@@ -122,23 +122,7 @@ func Train(ctx context.Context, rows *Rows, opts TrainOptions) (*Result, error) 
 
 func trainHead(ctx context.Context, rows *Rows, opts TrainOptions) (*Result, error) {
 	opts.setDefaults()
-	if !(opts.ArtShare >= 0 && opts.ArtShare < 1) {
-		return nil, fmt.Errorf("a share of art of %v; try: 0.25", opts.ArtShare)
-	}
-	for _, l2 := range opts.L2 {
-		if !(l2 > 0) || math.IsInf(l2, 0) {
-			return nil, fmt.Errorf("a regularisation of %v; try: a number above 0, such as 0.01", l2)
-		}
-	}
-	groups, err := choose(rows.Groups, opts.Groups)
-	if err != nil {
-		return nil, err
-	}
-	judged, err := judgedViews(rows.Views, opts.Judge)
-	if err != nil {
-		return nil, err
-	}
-	fold, err := Folds(rows.Pictures, opts.Folds)
+	groups, judged, fold, err := opts.plan(rows.Groups, rows.Pictures, rows.Views)
 	if err != nil {
 		return nil, err
 	}
@@ -162,6 +146,42 @@ func trainHead(ctx context.Context, rows *Rows, opts TrainOptions) (*Result, err
 		return nil, err
 	}
 	return r, t.calibrate(r)
+}
+
+// Check reports what Train would refuse, before hours go into the embeddings.
+func (o TrainOptions) Check(embeddings []*encoder.Embedding, pictures []Picture, views []View) error {
+	groups, _, err := groupsOf(embeddings)
+	if err == nil {
+		o.setDefaults()
+		_, _, _, err = o.plan(groups, pictures, views)
+	}
+	if err != nil {
+		return fmt.Errorf("training a probe: %w", err)
+	}
+	return nil
+}
+
+// plan gives the features used, the views that are judged and each picture's fold.
+func (o TrainOptions) plan(all []encoder.Group, pictures []Picture, views []View) (groups []encoder.Group, judged, fold []int, err error) {
+	fail := func(err error) ([]encoder.Group, []int, []int, error) { return nil, nil, nil, err }
+	if !(o.ArtShare >= 0 && o.ArtShare < 1) {
+		return fail(fmt.Errorf("a share of art of %v; try: 0.25", o.ArtShare))
+	}
+	for _, l2 := range o.L2 {
+		if !(l2 > 0) || math.IsInf(l2, 0) {
+			return fail(fmt.Errorf("a regularisation of %v; try: a number above 0, such as 0.01", l2))
+		}
+	}
+	if groups, err = choose(all, o.Groups); err != nil {
+		return fail(err)
+	}
+	if judged, err = judgedViews(views, o.Judge); err != nil {
+		return fail(err)
+	}
+	if fold, err = Folds(pictures, o.Folds); err != nil {
+		return fail(err)
+	}
+	return groups, judged, fold, nil
 }
 
 type trainer struct {
