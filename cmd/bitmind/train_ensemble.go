@@ -56,6 +56,9 @@ type ensembleMember struct {
 
 // trainEnsemble combines detectors on pictures that none of them was trained on.
 func (o *trainOptions) trainEnsemble(cmd *cobra.Command, f *ensembleFlags, folds int) (err error) {
+	if err := o.checkFolded(); err != nil {
+		return err
+	}
 	if len(f.members) < 2 || len(f.members) > detector.MaxMembers {
 		return usagef("%d of --member; try: 2 to %d detectors", len(f.members), detector.MaxMembers)
 	}

@@ -175,7 +175,7 @@ type probeReport struct {
 
 // trainProbe trains a head on frozen encoders and writes the detector.
 func (o *trainOptions) trainProbe(cmd *cobra.Command, f *probeFlags) error {
-	if err := f.check(); err != nil {
+	if err := cmp.Or(o.checkFolded(), f.check()); err != nil {
 		return err
 	}
 	f.setDefaults(cmd, o.arch)

@@ -86,6 +86,10 @@ func TestTrainUsage(t *testing.T) {
 		"one of them":            {"--arch", "npr", "--data", "samples", "--val-split", "0.3", "--hold-out", "flux"},
 		"another split":          {"--arch", "npr", "--data", "samples", "--val-split", "dev"},
 		"a name without slashes": {"--arch", "npr", "--data", "samples", "--experiment", "a/b"},
+		"no --hold-out":          {"--arch", "probe", "--data", "samples", "--hold-out", "flux"},
+		"no --val-split":         {"--arch", "features", "--data", "samples", "--val-split", "0.3"},
+		"no --init":              {"--arch", "probe", "--data", "samples", "--init", "x.pth"},
+		"no --teacher":           {"--arch", "ensemble", "--data", "samples", "--teacher", "x.onnx"},
 		"--threads -1":           {"--arch", "npr", "--data", "samples", "--threads", "-1"},
 	} {
 		if code, _, stderr := bitmind(t, "", append([]string{"train", "--out", t.TempDir()}, args...)...); code != 2 || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {

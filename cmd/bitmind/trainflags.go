@@ -154,6 +154,22 @@ func (o *trainOptions) checkData() error {
 	return nil
 }
 
+// checkFolded reports flags that would be without effect for what is judged by
+// folds, and whose effect a reader of the result would take for granted.
+func (o *trainOptions) checkFolded() error {
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"hold-out", len(o.holdOut) > 0}, {"val-split", o.valSplit != ""}, {"init", o.init != ""}, {"teacher", o.teacher != ""},
+	} {
+		if f.set {
+			return usagef("--%s with --arch %s, which learns from all pictures named and holds sources out by --folds; try: no --%s, or fewer pictures by --split", f.name, o.arch, f.name)
+		}
+	}
+	return nil
+}
+
 // open lists the pictures named by the flags, in a part to train on and one held
 // out.
 func (o *trainOptions) open() (train.Split, error) {
