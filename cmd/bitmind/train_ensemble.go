@@ -74,6 +74,12 @@ func (o *trainOptions) trainEnsemble(cmd *cobra.Command, f *ensembleFlags, folds
 	if err != nil {
 		return err
 	}
+	// What cannot be written in the end is found out before the hours of scoring.
+	for _, path := range f.members {
+		if _, _, err := detector.ReadPath(path); err != nil {
+			return fmt.Errorf("--member: %w", err)
+		}
+	}
 	var detectors []detector.Detector
 	defer func() {
 		for _, d := range detectors {
@@ -136,26 +142,41 @@ func (o *trainOptions) trainEnsemble(cmd *cobra.Command, f *ensembleFlags, folds
 
 // askMembers shows every picture in every tier to the members.
 func (o *trainOptions) askMembers(cmd *cobra.Command, set dataset.Labelled, detectors []detector.Detector, folds int) ([]ensemble.Picture, error) {
-	sources := map[string]dataset.Source{}
-	for label, all := range [][]dataset.Source{set.Real, set.Synthetic} {
-		for _, s := range all {
-			sources[evaluate.SourceKey(label, s.Name())] = s
-		}
-	}
-	stderr := cmd.ErrOrStderr()
-	items := evaluate.Items(set, 0)
-	progress := &probeProgress{out: stderr, terminal: isTerminal(stderr), start: time.Now(), what: "scores"}
-	defer progress.end()
-	var out []ensemble.Picture
-	for t, name := range o.tiers {
+	var tiers []transform.Tier
+	for _, name := range o.tiers {
 		tier, err := transform.ParseTier(name)
 		if err != nil {
 			return nil, usageError{err}
 		}
+		tiers = append(tiers, tier)
+	}
+	if !(o.art >= 0 && o.art < 1) {
+		return nil, usagef("--art-share %v; try: 0.25, or 0 to leave it to the number of pictures", o.art)
+	}
+	items := evaluate.Items(set, 0)
+	foldOf, err := sourceFolds(items, folds)
+	if err != nil {
+		return nil, err
+	}
+	sources := map[string]dataset.Source{}
+	for _, i := range items {
+		sources[evaluate.SourceKey(i.Label, i.Source.Name())] = i.Source
+	}
+	stderr := cmd.ErrOrStderr()
+	progress := &probeProgress{out: stderr, terminal: isTerminal(stderr), start: time.Now(), what: "scores"}
+	defer progress.end()
+	failed := map[string]bool{}
+	var out []ensemble.Picture
+	for t, tier := range tiers {
 		outcome, err := evaluate.Pass{
 			Detectors: detectors, Tier: tier, Seed: o.seed,
-			Progress: func(done int) { progress.step(t*len(items)+done, len(o.tiers)*len(items)) },
-			Failed:   func(i evaluate.Item, err error) { fmt.Fprintf(stderr, "error: %s: %v\n", i.Name(), err) },
+			Progress: func(done int) { progress.step(t*len(items)+done, len(tiers)*len(items)) },
+			Failed: func(i evaluate.Item, err error) {
+				if key := evaluate.SourceKey(i.Label, i.Name()); !failed[key] {
+					failed[key] = true
+					fmt.Fprintf(stderr, "error: %s: %v\n", i.Name(), err)
+				}
+			},
 		}.Run(cmd.Context(), items)
 		if err != nil {
 			return nil, err
@@ -164,13 +185,9 @@ func (o *trainOptions) askMembers(cmd *cobra.Command, set dataset.Labelled, dete
 		for _, j := range outcome.Judgements[0] {
 			pictures = append(pictures, probe.Picture{Source: sources[evaluate.SourceKey(j.Label, j.Source)], Label: j.Label})
 		}
-		fold, err := probe.Folds(pictures, folds)
-		if err != nil {
-			return nil, err
-		}
 		weights := probe.Weights(pictures, o.art)
 		for i, p := range pictures {
-			e := ensemble.Picture{Label: p.Label, Source: p.SourceKey(), Fold: fold[i], Weight: weights[i]}
+			e := ensemble.Picture{Label: p.Label, Source: p.SourceKey(), Fold: foldOf[p.SourceKey()], Weight: weights[i]}
 			for _, judged := range outcome.Judgements {
 				e.LogOdds = append(e.LogOdds, detector.LogOdds(judged[i].Score))
 			}
@@ -178,4 +195,22 @@ func (o *trainOptions) askMembers(cmd *cobra.Command, set dataset.Labelled, dete
 		}
 	}
 	return out, nil
+}
+
+// sourceFolds gives each source's fold, the same in all tiers whichever of its
+// pictures can be read.
+func sourceFolds(items []evaluate.Item, folds int) (map[string]int, error) {
+	pictures := make([]probe.Picture, len(items))
+	for i, item := range items {
+		pictures[i] = probe.Picture{Source: item.Source, Label: item.Label}
+	}
+	fold, err := probe.Folds(pictures, folds)
+	if err != nil {
+		return nil, err
+	}
+	of := map[string]int{}
+	for i, p := range pictures {
+		of[p.SourceKey()] = fold[i]
+	}
+	return of, nil
 }

@@ -81,6 +81,28 @@ func TestTrainProbe(t *testing.T) {
 	}
 }
 
+// What an ensemble cannot be made of is refused before its members score anything.
+func TestTrainEnsembleRefusedEarly(t *testing.T) {
+	member := testDetector(t)
+	nested := t.TempDir()
+	if err := os.WriteFile(filepath.Join(nested, "ensemble.json"), []byte("{}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string][]string{
+		"--member: reading the detector " + nested + ": ": {"--member", nested},
+		"100 folds":            {"--folds", "100"},
+		"--art-share 2":        {"--art-share", "2"},
+		`unknown tier "foggy"`: {"--val-tier", "clean,foggy"},
+	} {
+		args = append([]string{"train", "--arch", "ensemble", "--data", "samples", "--limit", "20", "--out", t.TempDir(), "--folds", "2", "--member", member, "--member", member}, args...)
+		code, _, stderr := bitmind(t, "", args...)
+		// A second line would be the scores' progress.
+		if code == 0 || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("want %q, got status %d: %s", want, code, stderr)
+		}
+	}
+}
+
 func TestTrainProbeUsage(t *testing.T) {
 	for want, args := range map[string][]string{
 		"unknown encoder":     {"--arch", "probe", "--encoder", "vgg@1"},
