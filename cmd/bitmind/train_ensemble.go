@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ type ensembleMember struct {
 
 // trainEnsemble combines detectors on pictures that none of them was trained on.
 func (o *trainOptions) trainEnsemble(cmd *cobra.Command, f *ensembleFlags, folds int) (err error) {
-	if err := o.checkFolded(); err != nil {
+	if err := cmp.Or(o.checkFolded(), o.checkFolder()); err != nil {
 		return err
 	}
 	if len(f.members) < 2 || len(f.members) > detector.MaxMembers {

@@ -21,6 +21,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/ml/evaluate"
 	"github.com/maxmos001/bitmind-subnet/ml/features"
 	"github.com/maxmos001/bitmind-subnet/ml/probe"
+	"github.com/maxmos001/bitmind-subnet/ml/train"
 )
 
 // probeFlags are the flags of `bitmind train --arch probe` alone.
@@ -175,7 +176,7 @@ type probeReport struct {
 
 // trainProbe trains a head on frozen encoders and writes the detector.
 func (o *trainOptions) trainProbe(cmd *cobra.Command, f *probeFlags) error {
-	if err := cmp.Or(o.checkFolded(), f.check()); err != nil {
+	if err := cmp.Or(o.checkFolded(), f.check(), o.checkFolder()); err != nil {
 		return err
 	}
 	f.setDefaults(cmd, o.arch)
@@ -245,7 +246,7 @@ func (o *trainOptions) trainProbe(cmd *cobra.Command, f *probeFlags) error {
 		name string
 		data func() ([]byte, error)
 	}{
-		{"train.json", func() ([]byte, error) { return json.MarshalIndent(settings, "", "  ") }},
+		{train.SettingsFile, func() ([]byte, error) { return json.MarshalIndent(settings, "", "  ") }},
 		{"probe.json", func() ([]byte, error) { return json.MarshalIndent(report, "", "  ") }},
 		{"held_out.tsv", func() ([]byte, error) { return heldTable(result, rows), nil }},
 		{"model_epoch_best.onnx", func() ([]byte, error) { return packed, nil }},

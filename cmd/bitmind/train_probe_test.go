@@ -75,6 +75,14 @@ func TestTrainProbe(t *testing.T) {
 	if !strings.Contains(stdout, "combined, on sources held out") || !strings.Contains(stdout, folder) {
 		t.Errorf("stdout %s", stdout)
 	}
+	for arch, other := range map[string][]string{"probe": {"ensemble", "features"}, "features": {"probe"}, "ensemble": {"probe"}} {
+		for _, name := range other {
+			code, _, stderr := bitmind(t, "", append(append([]string{"train"}, common...), "--arch", arch, "--experiment", name, "--member", model, "--member", model)...)
+			if want := filepath.Join(out, name) + " holds an experiment of --arch " + name; code != 1 || !strings.Contains(stderr, want) {
+				t.Errorf("want %q, got status %d: %s", want, code, stderr)
+			}
+		}
+	}
 	stdout, _ = bitmindOK(t, "", "eval", "--data", "samples", "--limit", "4", "--json", "--model", folder)
 	if !strings.Contains(stdout, `"architecture": "ensemble"`) {
 		t.Errorf("eval %s", stdout)

@@ -2,7 +2,11 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -166,6 +170,29 @@ func (o *trainOptions) checkFolded() error {
 		if f.set {
 			return usagef("--%s with --arch %s, which learns from all pictures named and holds sources out by --folds; try: no --%s, or fewer pictures by --split", f.name, o.arch, f.name)
 		}
+	}
+	return nil
+}
+
+// checkFolder keeps the experiments of other architectures from being written
+// over: their folders are laid out in another way.
+func (o *trainOptions) checkFolder() error {
+	path := filepath.Join(o.folder(), train.SettingsFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the experiment's settings: %w", err)
+	}
+	var stored struct {
+		Architecture string `json:"architecture"`
+	}
+	if err := json.Unmarshal(text, &stored); err != nil {
+		return fmt.Errorf("reading %s: %w; try: another --experiment", path, err)
+	}
+	if stored.Architecture != o.arch {
+		return fmt.Errorf("%s holds an experiment of --arch %s; try: another --experiment", o.folder(), stored.Architecture)
 	}
 	return nil
 }
