@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -251,22 +252,26 @@ func (o evalOptions) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	if o.html != "" {
-		if err := e.writeHTML(cmd.Context(), o.html, results); err != nil {
-			return err
-		}
+	// The report comes last: what was measured is told even if it cannot be written.
+	if err := o.print(cmd.OutOrStdout(), results); err != nil || o.html == "" {
+		return err
 	}
-	if o.json {
-		out := json.NewEncoder(cmd.OutOrStdout())
-		out.SetIndent("", "  ")
-		if len(results) == 1 {
-			return out.Encode(results[0])
-		}
-		return out.Encode(struct {
-			Evaluations []evalReport `json:"evaluations"`
-		}{results})
+	return e.writeHTML(cmd.Context(), o.html, results)
+}
+
+// print writes the results as tables or JSON.
+func (o evalOptions) print(w io.Writer, results []evalReport) error {
+	if !o.json {
+		return writeEvalTables(w, results)
 	}
-	return writeEvalTables(cmd.OutOrStdout(), results)
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	if len(results) == 1 {
+		return out.Encode(results[0])
+	}
+	return out.Encode(struct {
+		Evaluations []evalReport `json:"evaluations"`
+	}{results})
 }
 
 func readScores(path string) (map[string]float64, error) {

@@ -116,6 +116,14 @@ func TestEvalExportAndScores(t *testing.T) {
 	}
 }
 
+// What was measured is printed even where the report cannot be written.
+func TestEvalReportLast(t *testing.T) {
+	status, stdout, stderr := bitmind(t, "", "eval", "--model", testDetector(t), "--data", labelledPictures(t), "--html", t.TempDir())
+	if status != 1 || !strings.Contains(stdout, "ROC AUC") || !strings.Contains(stderr, "writing the report") {
+		t.Errorf("status %d, stdout %q, stderr %q", status, stdout, stderr)
+	}
+}
+
 func TestEvalFolders(t *testing.T) {
 	model, dir := testDetector(t), labelledPictures(t)
 	both := evalJSON(t, "--model", model, "--real", filepath.Join(dir, "real"), "--synthetic", filepath.Join(dir, "fake"))
