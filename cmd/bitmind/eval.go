@@ -366,9 +366,35 @@ func (e *evaluation) nameModels(paths []string) {
 	}
 }
 
+// checkNames says where scores of other programs would be ambiguous: real and
+// AI-generated pictures in two folders may have the same paths.
+func (e *evaluation) checkNames() error {
+	seen := map[string]bool{}
+	for _, item := range e.items {
+		name := item.Name()
+		if seen[name] && len(e.scored) > 0 {
+			return fmt.Errorf("--scores: there are two pictures %s; try: --data with one folder that holds real/<source>/* and fake/<source>/*", name)
+		}
+		seen[name] = true
+	}
+	return nil
+}
+
 // run gives a report for each model and tier, tiers in the inner loop.
 func (e *evaluation) run(ctx context.Context) ([]evalReport, error) {
 	results := make([]evalReport, len(e.names)*len(e.tiers))
+	// First: what does not fit is found out before the work.
+	if err := e.checkNames(); err != nil {
+		return nil, err
+	}
+	for k, scores := range e.scored {
+		judged, missing := evaluate.JudgeScores(e.items, scores, e.options.data)
+		if len(judged) == 0 {
+			return nil, fmt.Errorf("--scores %s: none of its scores is of a picture in %s; try: paths as they are in there, such as %s", e.options.scores[k], e.options.dataName(), e.items[0].Name())
+		}
+		i := len(e.detectors) + k
+		results[i*len(e.tiers)] = evalReport{Failed: missing, judged: judged, Model: detector.Info{Name: e.names[i], Architecture: "scores of another program", Labels: [2]string{detector.Real, detector.AI}, Verdict: detector.DefaultBand}}
+	}
 	e.progress.start(len(e.items) * len(e.tiers) * min(len(e.detectors), 1))
 	defer e.progress.clear()
 	for t, tier := range e.tiers {
@@ -393,11 +419,6 @@ func (e *evaluation) run(ctx context.Context) ([]evalReport, error) {
 				Seconds: &evalSeconds{out.Prepare, out.Detect[k]},
 			}
 		}
-	}
-	for k, scores := range e.scored {
-		judged, missing := evaluate.JudgeScores(e.items, scores, e.options.data)
-		i := len(e.detectors) + k
-		results[i*len(e.tiers)] = evalReport{Failed: missing, judged: judged, Model: detector.Info{Name: e.names[i], Architecture: "scores of another program", Labels: [2]string{detector.Real, detector.AI}, Verdict: detector.DefaultBand}}
 	}
 	for i := range results {
 		r := &results[i]

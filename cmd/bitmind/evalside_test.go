@@ -116,6 +116,29 @@ func TestEvalExportAndScores(t *testing.T) {
 	}
 }
 
+// What scores of another program cannot be used for is said before a model has
+// scored pictures: the damaged picture, which it would name, is not reached.
+func TestEvalScoresRefused(t *testing.T) {
+	model, dir := testDetector(t), labelledPictures(t)
+	twin := filepath.Join(t.TempDir(), "twin")
+	if err := os.CopyFS(twin, os.DirFS(filepath.Join(dir, "real"))); err != nil {
+		t.Fatal(err)
+	}
+	scores := filepath.Join(t.TempDir(), "theirs.jsonl")
+	if err := os.WriteFile(scores, []byte(`{"path": "elsewhere/1.jpg", "score": 0.5}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string][]string{
+		"--scores " + scores + ": none of its scores is of a picture in " + dir: {"--data", dir},
+		"there are two pictures": {"--real", filepath.Join(dir, "real"), "--synthetic", twin},
+	} {
+		status, stdout, stderr := bitmind(t, "", append([]string{"eval", "--model", model, "--scores", scores}, args...)...)
+		if status != 1 || stdout != "" || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("want %q, got status %d: %s", want, status, stderr)
+		}
+	}
+}
+
 // What was measured is printed even where the report cannot be written.
 func TestEvalReportLast(t *testing.T) {
 	status, stdout, stderr := bitmind(t, "", "eval", "--model", testDetector(t), "--data", labelledPictures(t), "--html", t.TempDir())
