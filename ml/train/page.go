@@ -16,7 +16,7 @@ import (
 )
 
 // page writes the run's report: the curves so far, and how the best epoch did on
-// the pictures held out.
+// the pictures held out. Only the look at those, which is long, can be interrupted.
 func (r *run) page(ctx context.Context) error {
 	if !r.Stopper.Seen {
 		return nil
@@ -31,6 +31,7 @@ func (r *run) page(ctx context.Context) error {
 			return err
 		}
 	}
+	ctx = context.WithoutCancel(ctx)
 	description, err := detector.Unpack(model)
 	if err != nil {
 		return err

@@ -287,7 +287,13 @@ func (r *run) train(ctx context.Context) (Result, error) {
 	if err := r.save(); err != nil {
 		return r.result(), err
 	}
-	return r.result(), r.page(context.WithoutCancel(ctx))
+	if err := r.page(ctx); err != nil {
+		if ctx.Err() != nil {
+			return r.result(), r.interrupted()
+		}
+		return r.result(), err
+	}
+	return r.result(), nil
 }
 
 // over says why the run has ended, "" if it has not.
@@ -413,7 +419,7 @@ func (r *run) validate(ctx context.Context) error {
 	if err := r.conclude(e); err != nil {
 		return err
 	}
-	return r.page(context.WithoutCancel(ctx))
+	return r.page(ctx)
 }
 
 // ended is an epoch that is over, with what was seen of the pictures held out.

@@ -411,6 +411,36 @@ func TestInterrupt(t *testing.T) {
 	compareRuns(t, whole, c.Folder)
 }
 
+// A run that is done looks at the pictures held out again, for its report. That
+// ends with the context as well, and the next time the report is written.
+func TestInterruptReport(t *testing.T) {
+	c := smallRun(t, filepath.Join(t.TempDir(), "run"))
+	c.Settings.Epochs = 1
+	if _, err := Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	page := filepath.Join(c.Folder, ReportFile)
+	if err := os.Remove(page); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	c.Hooks.Validating = func(int, int) { cancel() }
+	if _, err := Run(ctx, c); !errors.Is(err, ErrInterrupted) {
+		t.Errorf("an interrupted look for the report: %v", err)
+	}
+	if _, err := os.Stat(page); err == nil {
+		t.Error("a report in spite of the interruption")
+	}
+	c.Hooks = Hooks{}
+	if _, err := Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(page); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRunRefuses(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "run")
 	c := smallRun(t, folder)
