@@ -224,8 +224,8 @@ func (r *run) prepareFolder() (*checkpoint, error) {
 		for i := range names {
 			names[i] = filepath.Base(names[i])
 		}
-		for _, name := range append(names, CheckpointFile, SettingsFile, MetricsFile, ReportFile,
-			BestModel+".onnx", BestModel+".safetensors", LastModel+".onnx", LastModel+".safetensors") {
+		for _, name := range append([]string{CheckpointFile, SettingsFile, MetricsFile, ReportFile,
+			BestModel + ".onnx", BestModel + ".safetensors", LastModel + ".onnx", LastModel + ".safetensors"}, names...) {
 			if err := os.Remove(filepath.Join(r.Folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, fmt.Errorf("beginning the run anew: %w", err)
 			}

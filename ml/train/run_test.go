@@ -411,6 +411,38 @@ func TestInterrupt(t *testing.T) {
 	compareRuns(t, whole, c.Folder)
 }
 
+// A run that is begun anew and ended while it clears its folder is not taken up
+// again: the checkpoint is the first to go.
+func TestBeginAnew(t *testing.T) {
+	c := smallRun(t, filepath.Join(t.TempDir(), "run"))
+	c.Settings.Epochs = 1
+	if _, err := Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	// A folder that cannot be removed stands for the kill.
+	if err := os.MkdirAll(filepath.Join(c.Folder, "events.out.tfevents.0", "x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c.Resume = false
+	if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "anew") {
+		t.Fatalf("a folder that cannot be cleared: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(c.Folder, CheckpointFile)); err == nil {
+		t.Error("the checkpoint is there still")
+	}
+	if err := os.RemoveAll(filepath.Join(c.Folder, "events.out.tfevents.0")); err != nil {
+		t.Fatal(err)
+	}
+	c.Hooks.Begin = func(p Plan) {
+		if p.Resumed {
+			t.Error("the run goes on")
+		}
+	}
+	if _, err := Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A run that is done looks at the pictures held out again, for its report. That
 // ends with the context as well, and the next time the report is written.
 func TestInterruptReport(t *testing.T) {
