@@ -46,7 +46,7 @@ func (s Schedule) Rate(base float64, step, perEpoch, epochs int) float64 {
 	}
 	switch s.Kind {
 	case StepDown:
-		return base * math.Pow(s.Factor, float64(step/perEpoch/s.Every))
+		return base * math.Pow(s.Factor, float64((step-warm)/perEpoch/s.Every))
 	case Cosine:
 		// The last step is the last one above zero.
 		total := max(perEpoch*epochs-warm, 1)

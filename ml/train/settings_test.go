@@ -112,6 +112,13 @@ func TestWarmUp(t *testing.T) {
 			last = now
 		}
 	}
+	// A whole epoch at the full rate lies between the warm-up and the first step.
+	s := Schedule{Kind: StepDown, Factor: 0.5, Every: 1, WarmUp: 1.5}
+	for step, want := range map[int]float64{14: 2, 15: 2, 24: 2, 25: 1, 34: 1, 35: 0.5} {
+		if got := s.Rate(2, step, 10, 5); got != want {
+			t.Errorf("step %d: %v, want %v", step, got, want)
+		}
+	}
 }
 
 func TestJournal(t *testing.T) {
