@@ -104,6 +104,8 @@ func (s Settings) Check() error {
 		return fmt.Errorf("clipping at %v; try: 1, or 0 for none", s.Clip)
 	case !(s.EMA >= 0 && s.EMA < 1):
 		return fmt.Errorf("averaging with a decay of %v; try: 0.999, or 0 for none", s.EMA)
+	case !(s.ArtShare >= 0 && s.ArtShare < 1):
+		return fmt.Errorf("a share of human art of %v; try: 0.25, or 0 to leave it to the number of pictures", s.ArtShare)
 	case s.Select != SelectAUC && s.Select != SelectLoss:
 		return fmt.Errorf("selecting by %q; try: %s or %s", s.Select, SelectAUC, SelectLoss)
 	case s.Patience < 0:
@@ -112,7 +114,10 @@ func (s Settings) Check() error {
 	if len(s.Tiers) == 0 {
 		return fmt.Errorf("no tier in which to look at the pictures held out; try: %s", transform.TierClean)
 	}
-	for _, t := range s.Tiers {
+	for i, t := range s.Tiers {
+		if slices.Contains(s.Tiers[:i], t) {
+			return fmt.Errorf("tier %s twice; try: once", t)
+		}
 		if _, err := transform.ParseTier(string(t)); err != nil {
 			return err
 		}

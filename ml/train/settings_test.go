@@ -31,6 +31,9 @@ func TestSettingsCheck(t *testing.T) {
 		"class weights":        func(s *Settings) { s.Loss.RealWeight = -1 },
 		"focal loss":           func(s *Settings) { s.Loss = Loss{Kind: Focal, Gamma: 0.5} },
 		"unknown tier":         func(s *Settings) { s.Tiers[0] = "foggy" },
+		"tier clean twice":     func(s *Settings) { s.Tiers = append(s.Tiers, s.Tiers[0]) },
+		"human art of 1":       func(s *Settings) { s.ArtShare = 1 },
+		"human art of NaN":     func(s *Settings) { s.ArtShare = math.NaN() },
 		"no tier":              func(s *Settings) { s.Tiers = nil },
 		"unknown augmentation": func(s *Settings) { s.Augment = "wild" },
 	} {
