@@ -144,7 +144,7 @@ func New(opts Options) (*Loader, error) {
 		return nil, fmt.Errorf("setting up a loader: pictures of %d pixels a side; try: 224", opts.Size)
 	case opts.Batch < 1:
 		return nil, fmt.Errorf("setting up a loader: batches of %d pictures; try: 32", opts.Batch)
-	case opts.Balance.Art < 0 || opts.Balance.Art >= 1:
+	case !(opts.Balance.Art >= 0 && opts.Balance.Art < 1):
 		return nil, fmt.Errorf("setting up a loader: a share of human art of %v; try: 0.5, or 0 to leave it to the number of pictures", opts.Balance.Art)
 	}
 	if err := opts.Augment.Check(); err != nil {

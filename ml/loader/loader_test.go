@@ -484,6 +484,7 @@ func TestNewRefuses(t *testing.T) {
 		"of 9999 pixels":        func(o *loader.Options) { o.Size = 9999 },
 		"batches of -1":         func(o *loader.Options) { o.Batch = -1 },
 		"human art":             func(o *loader.Options) { o.Balance.Art = 1 },
+		"human art of NaN":      func(o *loader.Options) { o.Balance.Art = math.NaN() },
 		"try: sources named":    func(o *loader.Options) { o.Balance.Art, o.Set.Real = 0.5, set.Real[:1] },
 		"augmentation: blur is": func(o *loader.Options) { o.Augment.Blur = 2 },
 		"unknown tier":          func(o *loader.Options) { o.Tier = "foggy" },
