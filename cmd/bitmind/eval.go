@@ -220,7 +220,7 @@ func (o evalOptions) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	e := &evaluation{options: o, items: evaluate.Items(set, o.limit), progress: newProgress(cmd.ErrOrStderr(), "pictures")}
+	e := &evaluation{options: o, items: evaluate.Items(set, o.limit), progress: newProgress(cmd.ErrOrStderr(), "pictures"), failed: map[string]bool{}}
 	if e.tiers, err = o.parseTiers(); err != nil {
 		return err
 	}
@@ -343,6 +343,15 @@ type evaluation struct {
 	scored    []map[string]float64 // of other programs
 	names     []string             // of the detectors, then of the other programs
 	progress  *progress
+	failed    map[string]bool // pictures that could not be shown in some tier
+}
+
+// sayFailed names a picture that cannot be read, or shown as a tier would, once.
+func (e *evaluation) sayFailed(item evaluate.Item, err error) {
+	if key := evaluate.SourceKey(item.Label, item.Name()); !e.failed[key] {
+		e.failed[key] = true
+		e.progress.say("error: %s: %v", item.Name(), err)
+	}
 }
 
 // nameModels finds names that tell the models from each other: what they are
@@ -404,11 +413,7 @@ func (e *evaluation) run(ctx context.Context) ([]evalReport, error) {
 		out, err := evaluate.Pass{
 			Detectors: e.detectors, Tier: tier, Seed: e.options.seed, Batch: e.options.batch,
 			Progress: func(done int) { e.progress.set(t*len(e.items) + done) },
-			Failed: func(item evaluate.Item, err error) {
-				if t == 0 { // the same for all tiers
-					e.progress.say("error: %s: %v", item.Name(), err)
-				}
-			},
+			Failed:   e.sayFailed,
 		}.Run(ctx, e.items)
 		if err != nil {
 			return nil, err

@@ -27,8 +27,8 @@ func (e *evaluation) export(ctx context.Context, w io.Writer) error {
 	e.progress.start(len(e.items) * len(e.tiers))
 	defer e.progress.clear()
 	var mu sync.Mutex
-	done, failed := 0, 0
-	for t, tier := range e.tiers {
+	done := 0
+	for _, tier := range e.tiers {
 		folder := filepath.Join(e.options.export, string(tier))
 		group, ctx := errgroup.WithContext(ctx)
 		group.SetLimit(runtime.GOMAXPROCS(0))
@@ -52,9 +52,8 @@ func (e *evaluation) export(ctx context.Context, w io.Writer) error {
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				if err != nil && t == 0 {
-					failed++
-					e.progress.say("error: %s: %v", item.Name(), err)
+				if err != nil {
+					e.sayFailed(item, err)
 				}
 				done++
 				e.progress.set(done)
@@ -66,6 +65,7 @@ func (e *evaluation) export(ctx context.Context, w io.Writer) error {
 		}
 	}
 	e.progress.clear()
+	failed := len(e.failed)
 	if failed == len(e.items) {
 		return fmt.Errorf("none of the %d pictures in %s could be read; try: see the errors above", failed, e.options.dataName())
 	}

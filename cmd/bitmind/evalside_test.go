@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/png"
 	"math"
 	"os"
 	"path/filepath"
@@ -144,6 +146,30 @@ func TestEvalReportLast(t *testing.T) {
 	status, stdout, stderr := bitmind(t, "", "eval", "--model", testDetector(t), "--data", labelledPictures(t), "--html", t.TempDir())
 	if status != 1 || !strings.Contains(stdout, "ROC AUC") || !strings.Contains(stderr, "writing the report") {
 		t.Errorf("status %d, stdout %q, stderr %q", status, stdout, stderr)
+	}
+}
+
+// A picture that one tier alone cannot show, here as WebP, is named and counted.
+func TestEvalUnshown(t *testing.T) {
+	dir := labelledPictures(t)
+	var wide bytes.Buffer
+	if err := png.Encode(&wide, image.NewRGBA(image.Rect(0, 0, 16400, 2))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "real", "camera", "wide.png"), wide.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr := bitmindOK(t, "", "eval", "--json", "--model", testDetector(t), "--data", dir, "--tier", "clean,half-webp75", "--bootstrap", "0")
+	var got evalsOutput
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Evaluations) != 2 || got.Evaluations[0].Failed != 1 || got.Evaluations[1].Failed != 2 || strings.Count(stderr, "wide.png") != 1 || strings.Count(stderr, "pb.png") != 1 {
+		t.Errorf("%s%s", stdout, stderr)
+	}
+	stdout, stderr = bitmindOK(t, "", "eval", "--data", dir, "--tier", "clean,half-webp75", "--export", t.TempDir())
+	if !strings.Contains(stdout, "9 pictures in") || !strings.Contains(stdout, "(2 more could not be read)") || strings.Count(stderr, "wide.png") != 1 {
+		t.Errorf("%s%s", stdout, stderr)
 	}
 }
 
