@@ -1,13 +1,19 @@
 package probe
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
+	"image"
+	"image/png"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"testing/fstest"
+
+	"github.com/maxmos001/bitmind-subnet/media/dataset"
 )
 
 // A record that was being written when the process died is cut off; the others
@@ -152,5 +158,43 @@ func TestEmbedResumes(t *testing.T) {
 	other := rowsOf(t, set, embeddings, "challenge", EmbedOptions{Seed: 4})
 	if slices.Equal(other.Row(0, 0), whole.Row(1, 0)) {
 		t.Error("another seed gives the same challenge")
+	}
+}
+
+// A picture that cannot be decoded, and one that a view cannot show, are named and
+// left out; the others' embeddings are what they are without them.
+func TestEmbedSkips(t *testing.T) {
+	var wide bytes.Buffer
+	if err := png.Encode(&wide, image.NewRGBA(image.Rect(0, 0, 16400, 2))); err != nil { // WebP ends at 16,383
+		t.Fatal(err)
+	}
+	set := synthetic(t, 1, 2)
+	broken, err := dataset.LabelledFS(fstest.MapFS{
+		"real/broken/cut.jpg": {Data: []byte("\xff\xd8\xff cut")}, "real/broken/wide.png": {Data: wide.Bytes()},
+		"fake/broken/cut.jpg": {Data: []byte("\xff\xd8\xff too")},
+	}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	embeddings := tiny(t, 32, "float")
+	const views = "clean,half-webp75"
+	whole := rowsOf(t, set, embeddings, views, EmbedOptions{Seed: 1})
+	set.Real = append(broken.Real, set.Real...)
+	set.Synthetic = append(broken.Synthetic, set.Synthetic...)
+	var skipped []string
+	rows := rowsOf(t, set, embeddings, views, EmbedOptions{Seed: 1, Skip: func(name string, _ error) { skipped = append(skipped, name) }})
+	slices.Sort(skipped)
+	if want := []string{"fake/broken/cut.jpg", "real/broken/cut.jpg", "real/broken/wide.png"}; !slices.Equal(skipped, want) {
+		t.Errorf("skipped %q, want %q", skipped, want)
+	}
+	if len(rows.Pictures) != len(whole.Pictures) {
+		t.Fatalf("%d pictures, want %d", len(rows.Pictures), len(whole.Pictures))
+	}
+	for v := range rows.Views {
+		for i := range rows.Pictures {
+			if rows.Pictures[i].SHA256 != whole.Pictures[i].SHA256 || !slices.Equal(rows.Row(v, i), whole.Row(v, i)) {
+				t.Errorf("view %d, picture %d differs", v, i)
+			}
+		}
 	}
 }

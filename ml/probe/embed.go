@@ -39,7 +39,8 @@ type EmbedOptions struct {
 	// Progress is told after every batch how many views of pictures are done, those
 	// from the cache included, and how many there are.
 	Progress func(done, total int)
-	// Skip is told of pictures that cannot be decoded, which are left out.
+	// Skip is told of pictures that cannot be decoded, or shown in one of the views,
+	// which are left out of all.
 	Skip   func(name string, err error)
 	Logger *slog.Logger // nil discards
 }
@@ -158,7 +159,7 @@ func groupsOf(embeddings []*encoder.Embedding) (groups []encoder.Group, dim int,
 	return groups, dim, nil
 }
 
-// drop leaves out the pictures that could not be decoded.
+// drop leaves out the pictures that could not be decoded or shown.
 func (r *Rows) drop(pictures []Picture, bad map[[sha256.Size]byte]bool) {
 	if len(bad) == 0 {
 		r.Pictures = pictures
@@ -257,7 +258,7 @@ func (c *computation) view(ctx context.Context, v View, pictures []Picture, dim 
 // prepared is a batch of pictures as the graphs take them.
 type prepared struct {
 	pictures []Picture
-	pixels   [][]float32 // nil: it cannot be decoded
+	pixels   [][]float32 // nil: it cannot be decoded or shown
 	errs     []error
 	err      error
 }
@@ -353,11 +354,12 @@ func (c *computation) prepare(ctx context.Context, v View, pictures []Picture, v
 			w := viewers.Get().(*viewer)
 			defer viewers.Put(w)
 			if img, err = w.apply(v, img, width, c.opts.Seed, p.Key()); err != nil {
-				return err
+				b.errs[i] = err // too wide for WebP, for instance
+				return nil
 			}
 			pixels := make([]float32, 3*width*height)
 			if err := c.opts.Preprocess.Apply(img, 0, pixels); err != nil {
-				return err
+				return fmt.Errorf("%s: %w", p.Name(), err)
 			}
 			b.pixels[i] = pixels
 			return nil
