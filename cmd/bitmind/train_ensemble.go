@@ -115,7 +115,7 @@ func (o *trainOptions) trainEnsemble(cmd *cobra.Command, f *ensembleFlags, folds
 	folder := filepath.Join(o.folder(), "model_epoch_best")
 	err = ensemble.Write(folder, detector.Ensemble{
 		Name: filepath.Base(o.folder()), Version: "1.0.0", Verdict: detector.DefaultBand,
-		Licence: strings.Join(licences, "; "), TrainingData: "combined on " + probeData(set, o.split),
+		Licence: strings.Join(licences, "; "), TrainingData: "combined on " + probeData(probePictures(evaluate.Items(set, 0)), o.split),
 	}, f.members, fit)
 	if err != nil {
 		return err
@@ -201,10 +201,7 @@ func (o *trainOptions) askMembers(cmd *cobra.Command, set dataset.Labelled, dete
 // sourceFolds gives each source's fold, the same in all tiers whichever of its
 // pictures can be read.
 func sourceFolds(items []evaluate.Item, folds int) (map[string]int, error) {
-	pictures := make([]probe.Picture, len(items))
-	for i, item := range items {
-		pictures[i] = probe.Picture{Source: item.Source, Label: item.Label}
-	}
+	pictures := probePictures(items)
 	fold, err := probe.Folds(pictures, folds)
 	if err != nil {
 		return nil, err
@@ -214,4 +211,13 @@ func sourceFolds(items []evaluate.Item, folds int) (map[string]int, error) {
 		of[p.SourceKey()] = fold[i]
 	}
 	return of, nil
+}
+
+// probePictures lists the pictures without what package probe needs to read them.
+func probePictures(items []evaluate.Item) []probe.Picture {
+	pictures := make([]probe.Picture, len(items))
+	for i, item := range items {
+		pictures[i] = probe.Picture{Source: item.Source, Label: item.Label}
+	}
+	return pictures
 }

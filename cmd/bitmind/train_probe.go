@@ -15,7 +15,6 @@ import (
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
-	"github.com/maxmos001/bitmind-subnet/media/dataset"
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/ml/encoder"
 	"github.com/maxmos001/bitmind-subnet/ml/evaluate"
@@ -225,7 +224,7 @@ func (o *trainOptions) trainProbe(cmd *cobra.Command, f *probeFlags) error {
 	}
 	description.Name, description.Version = filepath.Base(o.folder()), "1.0.0"
 	description.Licence = probeLicence(embeddings)
-	description.TrainingData = probeData(set, o.split)
+	description.TrainingData = probeData(rows.Pictures, o.split)
 	packed, err := detector.Pack(description, model)
 	if err != nil {
 		return err
@@ -344,9 +343,17 @@ func probeLicence(embeddings []*encoder.Embedding) string {
 }
 
 // probeData says in one line what a detector was trained on.
-func probeData(set dataset.Labelled, split string) string {
-	real, synthetic := set.Count()
-	text := fmt.Sprintf("%d real pictures of %d sources, %d AI-generated of %d", real, len(set.Real), synthetic, len(set.Synthetic))
+func probeData(pictures []probe.Picture, split string) string {
+	var count [2]int
+	var sources [2]map[string]bool
+	for label := range sources {
+		sources[label] = map[string]bool{}
+	}
+	for _, p := range pictures {
+		count[p.Label]++
+		sources[p.Label][p.Source.Name()] = true
+	}
+	text := fmt.Sprintf("%d real pictures of %d sources, %d AI-generated of %d", count[0], len(sources[0]), count[1], len(sources[1]))
 	if split != "" {
 		text += ", split " + split
 	}

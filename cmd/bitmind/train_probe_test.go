@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"image"
+	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,6 +90,40 @@ func TestTrainProbe(t *testing.T) {
 	stdout, _ = bitmindOK(t, "", "eval", "--data", "samples", "--limit", "4", "--json", "--model", folder)
 	if !strings.Contains(stdout, `"architecture": "ensemble"`) {
 		t.Errorf("eval %s", stdout)
+	}
+}
+
+// The detector's description counts the pictures that it was trained on, not those
+// that could not be read.
+func TestTrainProbeCounts(t *testing.T) {
+	out, dir := t.TempDir(), t.TempDir()
+	for k, source := range []string{"real/a", "real/b", "fake/a", "fake/b"} {
+		folder := filepath.Join(dir, filepath.FromSlash(source))
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 4 {
+			img := image.NewGray(image.Rect(0, 0, 64, 64))
+			for p := range img.Pix {
+				img.Pix[p] = uint8(20 + 100*(k/2) + 10*i + k%2 + p%3) // AI-generated ones are brighter
+			}
+			var file bytes.Buffer
+			if err := png.Encode(&file, img); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("%d.png", i)), file.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "real", "b", "pb.png"), []byte("\x89PNG\r\n\x1a\n cut"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr := bitmindOK(t, "", "train", "--arch", "probe", "--data", dir, "--out", out, "--side", "64", "--folds", "2", "--views", "clean",
+		"--embeddings", t.TempDir(), "--encoder", "file:"+tinyEncoder(t)+"@maps")
+	stdout, _ := bitmindOK(t, "", "model", "info", "--json", "--model", filepath.Join(out, "probe", "model_epoch_best.onnx"))
+	if want := "8 real pictures of 2 sources, 8 AI-generated of 2"; !strings.Contains(stdout, want) || !strings.Contains(stderr, "pb.png") {
+		t.Errorf("no %q in %s%s", want, stdout, stderr)
 	}
 }
 
