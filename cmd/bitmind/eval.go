@@ -82,7 +82,7 @@ A picture that cannot be read is reported, counted and left out.
 ` + libraryHint + `
 
 Exit status: 0 done, 1 failed (no picture could be scored), 2 wrong usage.`,
-		Example: `  bitmind eval --data ../shared/data --split dev --tier all --html dev.html
+		Example: `  bitmind eval --data pictures --split dev --tier all --html dev.html
   bitmind eval --model mine --model models/base --data pictures --tier challenge --json
   bitmind eval --real photos --synthetic generated
   bitmind eval --data pictures --tier challenge --export shown

