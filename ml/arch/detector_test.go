@@ -158,7 +158,12 @@ func TestExportErrors(t *testing.T) {
 			d.Preprocess.Steps[0].Size = 8
 			return arch.Export(get(t, "ladeda"), get(t, "ladeda").Init(1), d, dir)
 		},
-		"even sides": func() error {
+		"ladeda takes even sides": func() error {
+			d := get(t, "ladeda").Describe("x")
+			d.Preprocess.Steps[0].Size = 33
+			return arch.Export(get(t, "ladeda"), get(t, "ladeda").Init(1), d, dir)
+		},
+		"safe takes even sides": func() error {
 			d := get(t, "safe").Describe("x")
 			d.Preprocess.Steps[0].Size = 33
 			return arch.Export(get(t, "safe"), get(t, "safe").Init(1), d, dir)

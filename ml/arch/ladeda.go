@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 
@@ -44,6 +45,10 @@ func laDeDa() Architecture {
 }
 
 func (n *net) laDeDa(x *autodiff.Value) (logit, patches *autodiff.Value) {
+	if height, width := x.Shape()[2], x.Shape()[3]; height%2 != 0 || width%2 != 0 {
+		n.g.Fail(errors.New("ladeda takes even sides only")) // or the detector's residual has no shape
+		return x, x
+	}
 	x = n.conv(n.nearestResidual(x), "conv1", layer{out: 64, kernel: 1})
 	x = n.g.Relu(n.norm(n.conv(x, "conv2", layer{out: 64, kernel: 3}), "bn1", stemMomentum))
 	for s, stage := range []struct{ blocks, width, stride, kernel int }{{3, 64, 2, 3}, {4, 128, 2, 3}, {6, 256, 2, 1}, {3, 512, 1, 1}} {
