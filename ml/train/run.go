@@ -202,31 +202,15 @@ func (r *run) prepareFolder() (*checkpoint, error) {
 	path := filepath.Join(r.Folder, SettingsFile)
 	text, err := os.ReadFile(path)
 	switch {
-	case err == nil && r.Resume:
-		var stored Settings
-		if err := json.Unmarshal(text, &stored); err != nil {
-			return nil, fmt.Errorf("reading %s: %w; try: another experiment's name", path, err)
-		}
-		difference, err := r.Settings.Difference(stored)
-		if err != nil {
-			return nil, err
-		}
-		if difference != "" {
-			return nil, fmt.Errorf("%w in %s: %s", ErrSettings, r.Folder, difference)
-		}
 	case err == nil:
-		// Begun anew: the checkpoint goes first, so that a kill here leaves nothing
-		// that would be taken up again.
-		names, err := filepath.Glob(filepath.Join(r.Folder, "events.out.tfevents.*"))
-		if err != nil {
-			return nil, fmt.Errorf("beginning the run anew: %w", err)
+		goesOn := r.Resume
+		if goesOn {
+			if goesOn, err = r.goesOn(path, text); err != nil {
+				return nil, err
+			}
 		}
-		for i := range names {
-			names[i] = filepath.Base(names[i])
-		}
-		for _, name := range append([]string{CheckpointFile, SettingsFile, MetricsFile, ReportFile,
-			BestModel + ".onnx", BestModel + ".safetensors", LastModel + ".onnx", LastModel + ".safetensors"}, names...) {
-			if err := os.Remove(filepath.Join(r.Folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if !goesOn {
+			if err := r.clear(); err != nil {
 				return nil, fmt.Errorf("beginning the run anew: %w", err)
 			}
 		}
@@ -252,6 +236,52 @@ func (r *run) prepareFolder() (*checkpoint, error) {
 		return nil, fmt.Errorf("reading %s: %w; try: begin anew", filepath.Join(r.Folder, CheckpointFile), err)
 	}
 	return &saved, nil
+}
+
+// goesOn says whether the folder holds this run: one with the stored settings. One
+// that came to no checkpoint, let alone a detector, is none: of it nothing is kept.
+func (r *run) goesOn(path string, settings []byte) (bool, error) {
+	var stored Settings
+	if err := json.Unmarshal(settings, &stored); err != nil {
+		return false, fmt.Errorf("reading %s: %w; try: another experiment's name", path, err)
+	}
+	begun := false
+	for _, name := range []string{CheckpointFile, LastModel + ".onnx", BestModel + ".onnx"} {
+		if _, err := os.Stat(filepath.Join(r.Folder, name)); !errors.Is(err, fs.ErrNotExist) {
+			begun = true
+		}
+	}
+	if !begun {
+		return false, nil
+	}
+	difference, err := r.Settings.Difference(stored)
+	if err != nil {
+		return false, err
+	}
+	if difference != "" {
+		return false, fmt.Errorf("%w in %s: %s", ErrSettings, r.Folder, difference)
+	}
+	return true, nil
+}
+
+// clear removes a run's files: the checkpoint first, so that a kill here leaves
+// nothing that would be taken up again.
+func (r *run) clear() error {
+	events, err := filepath.Glob(filepath.Join(r.Folder, "events.out.tfevents.*"))
+	if err != nil {
+		return err
+	}
+	names := []string{CheckpointFile, SettingsFile, MetricsFile, ReportFile,
+		BestModel + ".onnx", BestModel + ".safetensors", LastModel + ".onnx", LastModel + ".safetensors"}
+	for _, path := range events {
+		names = append(names, filepath.Base(path))
+	}
+	for _, name := range names {
+		if err := os.Remove(filepath.Join(r.Folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *run) close() error {

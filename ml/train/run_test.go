@@ -443,6 +443,37 @@ func TestBeginAnew(t *testing.T) {
 	}
 }
 
+// A run that failed, or was killed, before its first checkpoint stands in the way
+// of no other, and leaves no events behind.
+func TestNotBegun(t *testing.T) {
+	c := smallRun(t, filepath.Join(t.TempDir(), "run"))
+	c.Settings.Epochs = 1
+	broken := c
+	broken.Init = onnx.Weights{}
+	if _, err := Run(t.Context(), broken); err == nil {
+		t.Fatal("a run without weights")
+	}
+	stale := filepath.Join(c.Folder, "events.out.tfevents.1.x.1.0")
+	if err := os.WriteFile(stale, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c.Settings.Rate = 0.04
+	if _, err := Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(stale); err == nil {
+		t.Error("events of the run that was killed are there still")
+	}
+	// A detector is not given up, even where the checkpoint is gone.
+	if err := os.Remove(filepath.Join(c.Folder, CheckpointFile)); err != nil {
+		t.Fatal(err)
+	}
+	c.Settings.Rate = 0.03
+	if _, err := Run(t.Context(), c); !errors.Is(err, ErrSettings) {
+		t.Errorf("other settings beside a detector: %v", err)
+	}
+}
+
 // A run that is done looks at the pictures held out again, for its report. That
 // ends with the context as well, and the next time the report is written.
 func TestInterruptReport(t *testing.T) {
