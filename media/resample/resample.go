@@ -5,6 +5,7 @@
 package resample
 
 import (
+	"encoding/binary"
 	"fmt"
 	"image"
 	"math"
@@ -88,7 +89,7 @@ const precision = 32 - 8 - 2
 // taps are the weights of one output pixel: of the input pixels first, first+1 ...
 type taps struct {
 	first   int
-	weights []int32
+	weights []int64
 }
 
 // weigh gives the taps of the output pixels from to to of a side that goes from
@@ -110,13 +111,13 @@ func weigh(k kernel, in, out, from, to int) []taps {
 			weights = append(weights, w)
 			sum += w
 		}
-		t := taps{first: first, weights: make([]int32, len(weights))}
+		t := taps{first: first, weights: make([]int64, len(weights))}
 		for j, w := range weights {
 			if sum != 0 {
 				w /= sum
 			}
 			// Halves are rounded away from zero.
-			t.weights[j] = int32(float64(w*(1<<precision)) + math.Copysign(0.5, w))
+			t.weights[j] = int64(float64(w*(1<<precision)) + math.Copysign(0.5, w))
 		}
 		all[i] = t
 	}
@@ -191,24 +192,53 @@ func extent(all []taps) (from, to int) {
 	return from, to
 }
 
+// word holds a weighted sum or value of each channel of a pixel, two to a register:
+// red in the low half of rb, blue in the high one. A product with a weight and a
+// sum of such products are right in both halves as long as each fits 32 bits with
+// its sign, which is what precision leaves room for; the low half's sign then
+// borrows from the high one, and pixel gives it back.
+type word struct{ rb, g int64 }
+
+// rounding is what every sum begins with.
+var rounding = word{1<<(precision-1) | 1<<(precision-1+32), 1 << (precision - 1)}
+
+// spread takes the channels of four bytes apart.
+func spread(pixel uint32) word {
+	p := int64(pixel)
+	return word{p&0xff | p&0xff0000<<16, p >> 8 & 0xff}
+}
+
+// pixel takes the fractions off, holds the values in 8 bits and puts them together,
+// opaque.
+func (w word) pixel() uint32 {
+	red := int32(w.rb)
+	blue := int32((w.rb - int64(red)) >> 32)
+	return clip(red) | clip(int32(w.g))<<8 | clip(blue)<<16 | 0xff000000
+}
+
+func clip(v int32) uint32 {
+	return uint32(min(max(v>>precision, 0), 255))
+}
+
 // across applies the taps of each output column to every row.
 func across(src *image.RGBA, columns []taps) *image.RGBA {
-	rows := src.Rect.Dy()
+	width, rows := src.Rect.Dx(), src.Rect.Dy()
 	out := image.NewRGBA(image.Rect(0, 0, len(columns), rows))
+	row := make([]word, width)
 	for y := range rows {
-		in := src.Pix[y*src.Stride:]
+		in := src.Pix[y*src.Stride:][: 4*width : 4*width]
+		for x := range row {
+			row[x] = spread(binary.LittleEndian.Uint32(in[4*x:]))
+		}
 		line := out.Pix[y*out.Stride:]
 		for x, t := range columns {
-			r, g, b := int32(1<<(precision-1)), int32(1<<(precision-1)), int32(1<<(precision-1))
-			pixels := in[4*t.first:][: 4*len(t.weights) : 4*len(t.weights)]
+			sum := rounding
+			values := row[t.first:][:len(t.weights)]
 			for j, weight := range t.weights {
-				p := pixels[4*j:][:3:3]
-				r += weight * int32(p[0])
-				g += weight * int32(p[1])
-				b += weight * int32(p[2])
+				sum.rb += weight * values[j].rb
+				sum.g += weight * values[j].g
 			}
-			o := line[4*x:][:4:4]
-			o[0], o[1], o[2], o[3] = clip(r), clip(g), clip(b), 255
+			binary.LittleEndian.PutUint32(line[4*x:], sum.pixel())
 		}
 	}
 	return out
@@ -216,32 +246,25 @@ func across(src *image.RGBA, columns []taps) *image.RGBA {
 
 // downward applies the taps of each output row to every column.
 func downward(src *image.RGBA, lines []taps) *image.RGBA {
-	w := src.Rect.Dx()
-	out := image.NewRGBA(image.Rect(0, 0, w, len(lines)))
-	sums := make([]int32, 3*w)
+	width := src.Rect.Dx()
+	out := image.NewRGBA(image.Rect(0, 0, width, len(lines)))
+	sums := make([]word, width)
 	for y, t := range lines {
 		for i := range sums {
-			sums[i] = 1 << (precision - 1)
+			sums[i] = rounding
 		}
 		for j, weight := range t.weights {
-			in := src.Pix[(t.first+j)*src.Stride:][: 4*w : 4*w]
-			for x := range w {
-				p, s := in[4*x:][:3:3], sums[3*x:][:3:3]
-				s[0] += weight * int32(p[0])
-				s[1] += weight * int32(p[1])
-				s[2] += weight * int32(p[2])
+			in := src.Pix[(t.first+j)*src.Stride:][: 4*width : 4*width]
+			for x := range sums {
+				v := spread(binary.LittleEndian.Uint32(in[4*x:]))
+				sums[x].rb += weight * v.rb
+				sums[x].g += weight * v.g
 			}
 		}
-		line := out.Pix[y*out.Stride:]
-		for x := range w {
-			o, s := line[4*x:][:4:4], sums[3*x:][:3:3]
-			o[0], o[1], o[2], o[3] = clip(s[0]), clip(s[1]), clip(s[2]), 255
+		line := out.Pix[y*out.Stride:][: 4*width : 4*width]
+		for x, sum := range sums {
+			binary.LittleEndian.PutUint32(line[4*x:], sum.pixel())
 		}
 	}
 	return out
-}
-
-// clip takes the fraction off and holds the value in 8 bits.
-func clip(v int32) uint8 {
-	return uint8(min(max(v>>precision, 0), 255))
 }
