@@ -117,10 +117,7 @@ func pointwise(w *Value, o ConvOptions) bool {
 func (g *Graph) convWeight(x, w, dy *Value, o ConvOptions) *Value {
 	n, cout, oh, ow := dy.shape[0], dy.shape[1], dy.shape[2], dy.shape[3]
 	cin, kh, kw := w.shape[1], w.shape[2], w.shape[3]
-	padded := g.Pad(x, PadOptions{Axes: []int{2, 3}, Before: []int{o.Pad, o.Pad}, After: []int{o.Pad, o.Pad}})
-	place := func(i, j int) *Value {
-		return g.window(padded, i*o.Dilation, j*o.Dilation, oh, ow, o.Stride)
-	}
+	place := g.places(x, oh, ow, o)
 	if o.Groups == 1 && cin <= 16 && kh*kw > 1 {
 		// Few channels make narrow products that take longest to prepare: here it is
 		// one product with all places side by side.
@@ -149,6 +146,24 @@ func (g *Graph) convWeight(x, w, dy *Value, o ConvOptions) *Value {
 		}
 	}
 	return g.Reshape(g.Concat(2, places...), w.shape...)
+}
+
+// places gives the height by width pixels of x that one place of a convolution's
+// kernel sees, by its row and column.
+func (g *Graph) places(x *Value, height, width int, o ConvOptions) func(i, j int) *Value {
+	c, step := x.shape[1], o.Stride
+	behind := func(n int) int { return o.Pad + (step-(n+2*o.Pad)%step)%step } // to whole steps
+	x = g.Pad(x, PadOptions{Axes: []int{2, 3}, Before: []int{o.Pad, o.Pad}, After: []int{behind(x.shape[2]), behind(x.shape[3])}})
+	if step > 1 {
+		// Single pixels out of rows are slow to copy: they are laid side by side once,
+		// and each place then is made of rows.
+		x = g.spaceToDepth(x, step)
+	}
+	return func(i, j int) *Value {
+		top, left := i*o.Dilation, j*o.Dilation
+		group := top%step*step + left%step
+		return g.block(x, []int{group * c, top / step, left / step}, []int{c, height, width})
+	}
 }
 
 // ConvTransposeOptions are those of the convolution whose transpose is taken.

@@ -156,22 +156,50 @@ func (g *Graph) spread(x *Value, axis, step int) *Value {
 // window takes height by width pixels of x [N, C, H, W] from (top, left), every
 // stride-th of both axes.
 func (g *Graph) window(x *Value, top, left, height, width, stride int) *Value {
-	n, c, h, w := x.shape[0], x.shape[1], x.shape[2], x.shape[3]
-	if top == 0 && left == 0 && height == h && width == w && stride == 1 {
-		return x
+	if stride == 1 {
+		return g.block(x, []int{0, top, left}, []int{x.shape[1], height, width})
 	}
+	n, c, h, w := x.shape[0], x.shape[1], x.shape[2], x.shape[3]
 	bottom, right := top+(height-1)*stride+1, left+(width-1)*stride+1
 	y := g.op("Slice", []string{x.name, g.ints(top, left), g.ints(bottom, right), g.ints(2, 3), g.ints(stride, stride)},
 		[]int{n, c, height, width})
 	return g.record(y, []*Value{x}, func(dy *Value, _ []bool) []*Value {
-		if stride > 1 {
-			dy = g.apart(dy, stride)
-			// The zeros after the last pixel may reach past the edge.
-			dy = g.window(dy, 0, 0, min(height*stride, h-top), min(width*stride, w-left), 1)
-		}
+		dy = g.apart(dy, stride)
+		// The zeros after the last pixel may reach past the edge.
+		dy = g.window(dy, 0, 0, min(height*stride, h-top), min(width*stride, w-left), 1)
 		return []*Value{g.Pad(dy, PadOptions{Axes: []int{2, 3}, Before: []int{top, left},
 			After: []int{h - top - dy.shape[2], w - left - dy.shape[3]}})}
 	})
+}
+
+// block takes size channels, rows and columns of x [N, C, H, W] from the first.
+func (g *Graph) block(x *Value, first, size []int) *Value {
+	if slices.Equal(size, x.shape[1:]) {
+		return x
+	}
+	end, after := make([]int, 3), make([]int, 3)
+	for i, from := range first {
+		end[i], after[i] = from+size[i], x.shape[1+i]-from-size[i]
+	}
+	axes := []int{1, 2, 3}
+	y := g.op("Slice", []string{x.name, g.ints(first...), g.ints(end...), g.ints(axes...)}, append([]int{x.shape[0]}, size...))
+	return g.record(y, []*Value{x}, func(dy *Value, _ []bool) []*Value {
+		return []*Value{g.Pad(dy, PadOptions{Axes: axes, Before: first, After: after})}
+	})
+}
+
+// spaceToDepth lays the pixels of each step by step square of x [N, C, H, W] in as
+// many groups of C channels, depthToSpace puts them back.
+func (g *Graph) spaceToDepth(x *Value, step int) *Value {
+	n, c, h, w := x.shape[0], x.shape[1], x.shape[2], x.shape[3]
+	y := g.op("SpaceToDepth", []string{x.name}, []int{n, c * step * step, h / step, w / step}, onnx.IntAttr("blocksize", int64(step)))
+	return g.record(y, []*Value{x}, func(dy *Value, _ []bool) []*Value { return []*Value{g.depthToSpace(dy, step)} })
+}
+
+func (g *Graph) depthToSpace(x *Value, step int) *Value {
+	n, c, h, w := x.shape[0], x.shape[1], x.shape[2], x.shape[3]
+	y := g.op("DepthToSpace", []string{x.name}, []int{n, c / (step * step), h * step, w * step}, onnx.IntAttr("blocksize", int64(step)))
+	return g.record(y, []*Value{x}, func(dy *Value, _ []bool) []*Value { return []*Value{g.spaceToDepth(dy, step)} })
 }
 
 // apart puts step-1 zeros after each pixel of x [N, C, H, W], along both axes.
