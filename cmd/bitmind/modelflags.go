@@ -27,6 +27,7 @@ type modelFlags struct {
 	library string
 	device  string
 	threads int
+	brief   bool // for a few pictures
 }
 
 func (f *modelFlags) addTo(cmd *cobra.Command) {
@@ -46,7 +47,7 @@ func (f *modelFlags) options(logger *slog.Logger) (detector.Options, error) {
 	if f.threads < 0 {
 		return detector.Options{}, usagef("--threads %d; try: 0 for all cores", f.threads)
 	}
-	return detector.Options{LibraryPath: f.library, Device: f.device, Threads: f.threads, Logger: logger}, nil
+	return detector.Options{LibraryPath: f.library, Device: f.device, Threads: f.threads, Brief: f.brief, Logger: logger}, nil
 }
 
 // open loads the detector; the caller closes it.

@@ -66,6 +66,10 @@ const (
 	predictPixels = 8_000_000 // 32 MB
 )
 
+// predictBrief is up to how many pictures are sooner done by a detector that is
+// loaded for a few.
+const predictBrief = 5
+
 func (o predictOptions) run(cmd *cobra.Command, args []string) (err error) {
 	log, err := logger(cmd)
 	if err != nil {
@@ -75,6 +79,7 @@ func (o predictOptions) run(cmd *cobra.Command, args []string) (err error) {
 	if o.heatmap != "" && len(files) != 1 {
 		return usagef("--heatmap draws one picture, not %d; try: name a single file", len(files))
 	}
+	o.model.brief = len(files) <= predictBrief
 	d, err := o.model.open(log)
 	if err != nil {
 		return err

@@ -23,7 +23,7 @@ func (c *converter) inside(file []byte) *detector.Description {
 		c.note("the description inside it is left out: %v", err)
 		return nil
 	}
-	if hex.EncodeToString(signature.GraphSHA256[:]) != d.Graph.SHA256 {
+	if sum := signature.GraphSHA256(); hex.EncodeToString(sum[:]) != d.Graph.SHA256 {
 		c.note("its graph was changed after its description was written")
 	}
 	return d

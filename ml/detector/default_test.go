@@ -3,6 +3,7 @@ package detector_test
 import (
 	"context"
 	"image"
+	"math"
 	"testing"
 
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
@@ -29,8 +30,18 @@ func TestShippedDetectors(t *testing.T) {
 			if _, err := models.FS.ReadFile(name + "/MODEL_CARD.md"); err != nil {
 				t.Errorf("it has no model card: %v", err)
 			}
-			if score, err := d.Detect(context.Background(), image.NewRGBA(image.Rect(0, 0, 300, 280))); err != nil || !(score >= 0 && score <= 1) {
+			img := image.NewRGBA(image.Rect(0, 0, 300, 280))
+			score, err := d.Detect(context.Background(), img)
+			if err != nil || !(score >= 0 && score <= 1) {
 				t.Errorf("score %v, error %v", score, err)
+			}
+			brief, err := detector.Shipped(name, detector.Options{Brief: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer brief.Close()
+			if got, err := brief.Detect(context.Background(), img); err != nil || math.Abs(got-score) > 1e-4 {
+				t.Errorf("loaded for a few pictures: score %v, error %v; want %v", got, err, score)
 			}
 			if name == models.Best {
 				return // the suite asks hundreds of times, at a tenth of a second each

@@ -16,7 +16,8 @@ import (
 // ErrFormat says that bytes are not an ONNX model.
 var ErrFormat = errors.New("not an ONNX model, or a damaged one")
 
-// Signature is what a caller of a model must know, without its weights.
+// Signature is what a caller of a model must know, without its weights. It shares
+// the file's memory.
 type Signature struct {
 	IRVersion int64
 	Opset     int64            // version of the standard operator set
@@ -25,10 +26,12 @@ type Signature struct {
 	Inputs    []Port // without those that have a stored value
 	Outputs   []Port
 	Metadata  map[string]string
-	// GraphSHA256 is the hash of the encoded graph, weights included, which stays
-	// the same when metadata is added to the file.
-	GraphSHA256 [sha256.Size]byte
+	graph     []byte // part of the file
 }
+
+// GraphSHA256 is the hash of the encoded graph, weights included, which stays the
+// same when metadata is added to the file.
+func (s Signature) GraphSHA256() [sha256.Size]byte { return sha256.Sum256(s.graph) }
 
 // Port is one input or output.
 type Port struct {
@@ -97,7 +100,7 @@ func Inspect(data []byte) (Signature, error) {
 	if err := s.readGraph(graph); err != nil {
 		return s, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	s.GraphSHA256 = sha256.Sum256(graph)
+	s.graph = graph
 	return s, nil
 }
 
