@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,11 +29,12 @@ measured on the way, to a folder in --out named by --experiment:
 Architectures trained by gradients: ` + strings.Join(arch.Names(), ", ") + `.
 --arch probe trains a head on frozen encoders, --arch features one on hand-made
 forensic statistics: both choose and calibrate on folds of the pictures named by
---data, hold out nothing else, and write train.json, probe.json, held_out.tsv and
-model_epoch_best.onnx.
+--data, hold out nothing else, and write model_epoch_best.onnx, report.html, the events,
+train.json, probe.json and held_out.tsv.
 
 --arch ensemble combines detectors, given by --member, on pictures that none of them
-was trained on, and writes the folder model_epoch_best.
+was trained on, and writes the folder model_epoch_best, report.html, the events and
+train.json.
 
 Some pictures are held out: whole sources where each class has at least three,
 since a detector is judged by sources that it never saw. They choose the best epoch
@@ -52,6 +55,7 @@ Exit status: 0 done, 1 failed or interrupted, 2 wrong usage.`,
 			if err := opts.checkData(); err != nil {
 				return err
 			}
+			warnWithoutEffect(cmd, opts.arch)
 			switch opts.arch {
 			case "":
 				return usagef("no --arch; try: %s, probe, features or ensemble", strings.Join(arch.Names(), ", "))
@@ -67,4 +71,31 @@ Exit status: 0 done, 1 failed or interrupted, 2 wrong usage.`,
 	probe.addTo(cmd)
 	ensemble.addTo(cmd)
 	return cmd
+}
+
+// Flags that only some architectures have: those trained by gradients, those of
+// probes, and the ensemble.
+var (
+	gradientFlags = []string{"size", "epochs", "batch", "micro-batch", "lr", "optimiser", "weight-decay", "schedule", "warm-up", "ema",
+		"clip", "loss", "label-smoothing", "patience", "select", "augment", "resume"}
+	probeOnlyFlags = []string{"encoder", "views", "judge", "l2", "weights", "head", "hidden", "choose-features", "side", "look",
+		"features", "max-fpr", "embeddings"}
+)
+
+// warnWithoutEffect names the flags given that say nothing to the architecture.
+func warnWithoutEffect(cmd *cobra.Command, arch string) {
+	var without []string
+	switch arch {
+	case "probe", "features":
+		without = slices.Concat(gradientFlags, []string{"val-tier", "member"})
+	case "ensemble":
+		without = slices.Concat(gradientFlags, probeOnlyFlags, []string{"workers"})
+	default:
+		without = slices.Concat(probeOnlyFlags, []string{"folds", "member"})
+	}
+	for _, name := range without {
+		if cmd.Flags().Changed(name) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "warning: --%s has no effect with --arch %s\n", name, arch)
+		}
+	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/ml/ensemble"
 	"github.com/maxmos001/bitmind-subnet/ml/evaluate"
 	"github.com/maxmos001/bitmind-subnet/ml/probe"
+	"github.com/maxmos001/bitmind-subnet/ml/train"
 )
 
 // ensembleFlags are the flags of `bitmind train --arch ensemble` alone.
@@ -94,7 +95,7 @@ func (o *trainOptions) trainEnsemble(cmd *cobra.Command, f *ensembleFlags, folds
 		}
 		detectors = append(detectors, d)
 	}
-	pictures, err := o.askMembers(cmd, set, detectors, folds)
+	pictures, looks, err := o.askMembers(cmd, set, detectors, folds)
 	if err != nil {
 		return err
 	}
@@ -127,6 +128,14 @@ func (o *trainOptions) trainEnsemble(cmd *cobra.Command, f *ensembleFlags, folds
 	if err != nil {
 		return fmt.Errorf("writing train.json: %w", err)
 	}
+	held, err := foldedEnsemble(fit, looks, o.seed)
+	if err != nil {
+		return err
+	}
+	info := detector.Info{Name: filepath.Base(o.folder()), Architecture: o.arch, Labels: detectors[0].Info().Labels, Verdict: detector.DefaultBand}
+	if err := held.write(cmd.Context(), o.folder(), info, ensembleFacts(report), o.seed); err != nil {
+		return err
+	}
 	out := cmd.OutOrStdout()
 	if o.json {
 		return json.NewEncoder(out).Encode(report)
@@ -136,38 +145,40 @@ func (o *trainOptions) trainEnsemble(cmd *cobra.Command, f *ensembleFlags, folds
 	for _, m := range report.Members {
 		fmt.Fprintf(&b, "%.4f  %-6.3f  %s\n", float64(m.AUC), m.Weight, m.Path)
 	}
-	fmt.Fprintf(&b, "%.4f          their plain mean\n%.4f          combined, on sources held out\n\n%s\n", float64(report.Mean), float64(report.AUC), folder)
+	fmt.Fprintf(&b, "%.4f          their plain mean\n%.4f          combined, on sources held out\n\ndetector %s\nreport   %s\n",
+		float64(report.Mean), float64(report.AUC), folder, filepath.Join(o.folder(), train.ReportFile))
 	_, err = out.Write([]byte(b.String()))
 	return err
 }
 
 // askMembers shows every picture in every tier to the members.
-func (o *trainOptions) askMembers(cmd *cobra.Command, set dataset.Labelled, detectors []detector.Detector, folds int) ([]ensemble.Picture, error) {
+func (o *trainOptions) askMembers(cmd *cobra.Command, set dataset.Labelled, detectors []detector.Detector, folds int) ([]ensemble.Picture, []memberLook, error) {
 	var tiers []transform.Tier
 	for _, name := range o.tiers {
 		tier, err := transform.ParseTier(name)
 		if err != nil {
-			return nil, usageError{err}
+			return nil, nil, usageError{err}
 		}
 		tiers = append(tiers, tier)
 	}
 	if !(o.art >= 0 && o.art < 1) {
-		return nil, usagef("--art-share %v; try: 0.25, or 0 to leave it to the number of pictures", o.art)
+		return nil, nil, usagef("--art-share %v; try: 0.25, or 0 to leave it to the number of pictures", o.art)
 	}
 	items := evaluate.Items(set, 0)
 	foldOf, err := sourceFolds(items, folds)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	sources := map[string]dataset.Source{}
+	named := map[string]evaluate.Item{}
 	for _, i := range items {
-		sources[evaluate.SourceKey(i.Label, i.Source.Name())] = i.Source
+		named[evaluate.SourceKey(i.Label, i.Name())] = i
 	}
 	stderr := cmd.ErrOrStderr()
 	progress := &probeProgress{out: stderr, terminal: isTerminal(stderr), start: time.Now(), what: "scores"}
 	defer progress.end()
 	failed := map[string]bool{}
 	var out []ensemble.Picture
+	var looks []memberLook
 	for t, tier := range tiers {
 		outcome, err := evaluate.Pass{
 			Detectors: detectors, Tier: tier, Seed: o.seed,
@@ -180,11 +191,13 @@ func (o *trainOptions) askMembers(cmd *cobra.Command, set dataset.Labelled, dete
 			},
 		}.Run(cmd.Context(), items)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		var pictures []probe.Picture
 		for _, j := range outcome.Judgements[0] {
-			pictures = append(pictures, probe.Picture{Source: sources[evaluate.SourceKey(j.Label, j.Source)], Label: j.Label})
+			item := named[evaluate.SourceKey(j.Label, j.Picture)]
+			pictures = append(pictures, probe.Picture{Source: item.Source, Label: j.Label})
+			looks = append(looks, memberLook{item, tier})
 		}
 		weights := probe.Weights(pictures, o.art)
 		for i, p := range pictures {
@@ -195,7 +208,7 @@ func (o *trainOptions) askMembers(cmd *cobra.Command, set dataset.Labelled, dete
 			out = append(out, e)
 		}
 	}
-	return out, nil
+	return out, looks, nil
 }
 
 // sourceFolds gives each source's fold, the same in all tiers whichever of its

@@ -261,10 +261,18 @@ func (o *trainOptions) trainProbe(cmd *cobra.Command, f *probeFlags) error {
 			return fmt.Errorf("writing %s: %w", file.name, err)
 		}
 	}
+	held, err := foldedProbe(result, rows)
+	if err != nil {
+		return err
+	}
+	info := detector.Info{Name: description.Name, Architecture: description.Architecture, TrainingData: description.TrainingData, Labels: description.Labels, Verdict: description.Verdict}
+	if err := held.write(ctx, o.folder(), info, probeFacts(settings, report, result.Calibration), o.seed); err != nil {
+		return err
+	}
 	if o.json {
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(report)
 	}
-	return writeProbeReport(cmd.OutOrStdout(), report, filepath.Join(o.folder(), "model_epoch_best.onnx"))
+	return writeProbeReport(cmd.OutOrStdout(), report, o.folder())
 }
 
 func newProbeReport(r *probe.Result, rows *probe.Rows, embeddings []*encoder.Embedding, size int) probeReport {
@@ -297,7 +305,7 @@ func heldTable(r *probe.Result, rows *probe.Rows) []byte {
 	return []byte(b.String())
 }
 
-func writeProbeReport(w io.Writer, r probeReport, model string) error {
+func writeProbeReport(w io.Writer, r probeReport, folder string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d pictures of %d sources, %d features\n", r.Pictures, len(r.Sources), r.Features)
 	for _, e := range r.Encoders {
@@ -321,7 +329,7 @@ func writeProbeReport(w io.Writer, r probeReport, model string) error {
 		t := r.HeldOut[v]
 		fmt.Fprintf(&b, "%-16s  %.4f  %-17.3f  %-15s  %-7s  %.3f\n", v, t.AUC, t.Accuracy, orDash(t.PhotoFPR), orDash(t.ArtFPR), t.Detection)
 	}
-	fmt.Fprintf(&b, "\n%s: %.1f MB\n", model, float64(r.Bytes)/1e6)
+	fmt.Fprintf(&b, "\ndetector %s, %.1f MB\nreport   %s\n", filepath.Join(folder, "model_epoch_best.onnx"), float64(r.Bytes)/1e6, filepath.Join(folder, train.ReportFile))
 	_, err := io.WriteString(w, b.String())
 	return err
 }

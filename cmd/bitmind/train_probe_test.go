@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/maxmos001/bitmind-subnet/ml/onnx"
+	"github.com/maxmos001/bitmind-subnet/ml/tensorboard"
 )
 
 // tinyEncoder writes an ONNX file with one image input and a tensor "maps".
@@ -79,6 +80,16 @@ func TestTrainProbe(t *testing.T) {
 	if !strings.Contains(stdout, "combined, on sources held out") || !strings.Contains(stdout, folder) {
 		t.Errorf("stdout %s", stdout)
 	}
+	// Again in the same folder, whose report and events it takes over.
+	_, stderr = train(append(probeArgs, "--epochs", "3", "--member", model)...)
+	for _, flag := range []string{"epochs", "member"} {
+		if want := "warning: --" + flag + " has no effect with --arch probe"; !strings.Contains(stderr, want) {
+			t.Errorf("no %q in %s", want, stderr)
+		}
+	}
+	for name, tier := range map[string]string{"probe": "challenge#0", "features": "challenge#0", "ensemble": "clean"} {
+		checkFoldedReport(t, filepath.Join(out, name), tier)
+	}
 	for arch, other := range map[string][]string{"probe": {"ensemble", "features"}, "features": {"probe"}, "ensemble": {"probe"}} {
 		for _, name := range other {
 			code, _, stderr := bitmind(t, "", append(append([]string{"train"}, common...), "--arch", arch, "--experiment", name, "--member", model, "--member", model)...)
@@ -90,6 +101,31 @@ func TestTrainProbe(t *testing.T) {
 	stdout, _ = bitmindOK(t, "", "eval", "--data", "samples", "--limit", "4", "--json", "--model", folder)
 	if !strings.Contains(stdout, `"architecture": "ensemble"`) {
 		t.Errorf("eval %s", stdout)
+	}
+}
+
+// checkFoldedReport looks at the page and the events of what was judged on folds.
+func checkFoldedReport(t *testing.T, folder, tier string) {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join(folder, "report.html"))
+	if err != nil || !bytes.Contains(page, []byte("ROC AUC, "+tier)) || !bytes.Contains(page, []byte("data:image/")) {
+		t.Errorf("%s: a report of %d bytes without the tier or pictures, %v", folder, len(page), err)
+	}
+	if files, err := filepath.Glob(filepath.Join(folder, "events.out.tfevents.*")); len(files) != 1 || err != nil {
+		t.Errorf("event files %v, %v", files, err)
+	}
+	events, err := tensorboard.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tags := map[string]bool{}
+	for _, e := range events {
+		tags[e.Tag] = true
+	}
+	for _, tag := range []string{"held_roc_auc/" + tier, "held/precision_recall", "scores/ai", "mistakes/1"} {
+		if !tags[tag] {
+			t.Errorf("%s: no %s among the events: %v", folder, tag, tags)
+		}
 	}
 }
 

@@ -159,6 +159,33 @@ func Assess(judgements []Judgement, b Bootstrap) (Assessment, error) {
 	return a, nil
 }
 
+// Worst gives the places of the n judgements that are most wrong, of each picture
+// the worst alone.
+func Worst(judgements []Judgement, n int) []int {
+	wrong := func(i int) float64 { return math.Abs(judgements[i].Score - float64(judgements[i].Label)) }
+	var order []int
+	for i, j := range judgements {
+		if j.Wrong() {
+			order = append(order, i)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(wrong(b), wrong(a)) })
+	type picture struct {
+		label        int
+		source, name string
+	}
+	seen := map[picture]bool{}
+	var out []int
+	for _, i := range order {
+		p := picture{judgements[i].Label, judgements[i].Source, judgements[i].Picture}
+		if !seen[p] && len(out) < n {
+			seen[p] = true
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
 // Mistakes lists the wrong verdicts about pictures of a class that the detector
 // was surest of, at most n.
 func Mistakes(judgements []Judgement, label, n int) []Judgement {

@@ -6,9 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"image"
 	"strings"
 
 	"github.com/maxmos001/bitmind-subnet/media/dataset"
+	"github.com/maxmos001/bitmind-subnet/media/decode"
+	"github.com/maxmos001/bitmind-subnet/ml/detector"
 )
 
 // Picture is one picture of known class.
@@ -41,6 +44,23 @@ func (p Picture) SourceKey() string {
 // IsArt says whether the picture is human art, by its source's name: "art_...".
 func (p Picture) IsArt() bool {
 	return p.Label == 0 && strings.HasPrefix(p.Source.Name(), dataset.ArtPrefix)
+}
+
+// Show gives the picture as a view shows it to the encoders, 8 bits a channel.
+func (p Picture) Show(ctx context.Context, v View, preprocess detector.Preprocess, seed uint64) (*image.RGBA, error) {
+	data, err := p.Source.Load(ctx, p.Index)
+	if err != nil {
+		return nil, err
+	}
+	img, _, err := decode.Decode(data, decode.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	width, _ := preprocess.Size()
+	if img, err = new(viewer).apply(v, img, width, seed, p.Key()); err != nil {
+		return nil, err
+	}
+	return preprocess.Picture(img, 0)
 }
 
 // Pictures lists a set's pictures, source by source, and reads each once for its

@@ -3,6 +3,7 @@ package train
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -58,16 +59,43 @@ func (r *run) page(ctx context.Context) error {
 	}
 	t := report.Training{
 		Title: description.Name, Facts: r.facts(description.Calibration), Charts: charts(r.History),
-		Best: float64(r.Stopper.BestEpoch + 1), Held: held,
+		Best: float64(r.Stopper.BestEpoch + 1), Held: held, Mistakes: worst,
 	}
-	for _, m := range worst {
-		t.Mistakes = append(t.Mistakes, report.Mistake{Judgement: m.Judgement, Image: m.image, Tier: string(m.tier)})
-	}
+	return writePage(r.Folder, t)
+}
+
+func writePage(folder string, t report.Training) error {
 	var page bytes.Buffer
 	if err := report.WriteTraining(&page, t); err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(r.Folder, ReportFile), page.Bytes())
+	return writeFile(filepath.Join(folder, ReportFile), page.Bytes())
+}
+
+// WriteFolded writes the report and TensorBoard's events of what has no epochs,
+// but was judged on folds: a probe or an ensemble. Earlier ones are replaced.
+func WriteFolded(folder string, t report.Training) (err error) {
+	if err := errors.Join(writePage(folder, t), removeEvents(folder)); err != nil {
+		return err
+	}
+	r, err := openRecorder(folder, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	var all []evaluate.Judgement
+	for _, tier := range t.Held.Tiers {
+		if auc := tier.Assessment.ROCAUC; auc.Defined() {
+			r.events.Scalar("held_roc_auc/"+tier.Name, 0, float64(auc))
+		}
+		all = append(all, tier.Judgements...)
+	}
+	held, err := evaluate.Summarise(all)
+	if err != nil {
+		return err
+	}
+	r.held(0, held.Metrics, all, t.Mistakes)
+	return nil
 }
 
 // inTier gives the judgements of the looks in one tier.

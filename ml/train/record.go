@@ -1,12 +1,12 @@
 package train
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"image"
 	"maps"
-	"math"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/maxmos001/bitmind-subnet/media/dataset"
@@ -14,6 +14,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/media/transform"
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/ml/evaluate"
+	"github.com/maxmos001/bitmind-subnet/ml/report"
 	"github.com/maxmos001/bitmind-subnet/ml/tensorboard"
 )
 
@@ -36,6 +37,20 @@ func openRecorder(folder string, step int) (*recorder, error) {
 	return &recorder{w}, nil
 }
 
+// removeEvents removes a folder's event files.
+func removeEvents(folder string) error {
+	events, err := filepath.Glob(filepath.Join(folder, "events.out.tfevents.*"))
+	if err != nil {
+		return err
+	}
+	for _, path := range events {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (r *recorder) step(s StepResult) {
 	at := int64(s.Step)
 	r.events.Scalar("train/loss", at, s.Loss)
@@ -45,46 +60,51 @@ func (r *recorder) step(s StepResult) {
 
 func (r *recorder) epoch(result EpochResult, e ended) {
 	at := int64(result.Step)
-	for _, m := range []struct {
-		tag   string
-		value evaluate.Value
-	}{
-		{"held/loss", evaluate.Value(result.HeldLoss)},
-		{"held/roc_auc", result.Held.ROCAUC},
-		{"held/average_precision", result.Held.AveragePrecision},
-		{"held/accuracy", result.Held.Accuracy},
-		{"held/balanced_accuracy", result.Held.BalancedAccuracy},
-		{"held/false_positive_rate", result.Held.FPR},
-		{"held/calibration_error", result.Held.ECE},
-		{"train/epoch_loss", evaluate.Value(result.Loss)},
-	} {
-		if m.value.Defined() {
-			r.events.Scalar(m.tag, at, float64(m.value))
-		}
-	}
+	r.events.Scalar("held/loss", at, result.HeldLoss)
+	r.events.Scalar("train/epoch_loss", at, result.Loss)
 	for tier, auc := range result.TierAUC {
 		if auc.Defined() {
 			r.events.Scalar("held_roc_auc/"+string(tier), at, float64(auc))
 		}
 	}
-	labels, scores := make([]int, len(e.judged)), make([]float64, len(e.judged))
+	for _, name := range slices.Sorted(maps.Keys(e.weights)) {
+		if t := e.weights[name]; len(t.Shape) > 1 {
+			r.events.Histogram("weights/"+name, at, t.Data)
+		}
+	}
+	r.held(at, result.Held, e.judged, e.worst)
+}
+
+// held records how the pictures held out were judged.
+func (r *recorder) held(at int64, all evaluate.Metrics, judged []evaluate.Judgement, worst []report.Mistake) {
+	for _, m := range []struct {
+		tag   string
+		value evaluate.Value
+	}{
+		{"held/roc_auc", all.ROCAUC},
+		{"held/average_precision", all.AveragePrecision},
+		{"held/accuracy", all.Accuracy},
+		{"held/balanced_accuracy", all.BalancedAccuracy},
+		{"held/false_positive_rate", all.FPR},
+		{"held/calibration_error", all.ECE},
+	} {
+		if m.value.Defined() {
+			r.events.Scalar(m.tag, at, float64(m.value))
+		}
+	}
+	labels, scores := make([]int, len(judged)), make([]float64, len(judged))
 	var byClass [2][]float32
-	for i, j := range e.judged {
+	for i, j := range judged {
 		labels[i], scores[i] = j.Label, j.Score
 		byClass[j.Label] = append(byClass[j.Label], float32(j.Score))
 	}
 	r.events.PRCurve("held/precision_recall", at, labels, scores)
 	r.events.Histogram("scores/real", at, byClass[0])
 	r.events.Histogram("scores/ai", at, byClass[1])
-	for _, name := range slices.Sorted(maps.Keys(e.weights)) {
-		if t := e.weights[name]; len(t.Shape) > 1 {
-			r.events.Histogram("weights/"+name, at, t.Data)
-		}
-	}
-	for i, m := range e.worst {
+	for i, m := range worst {
 		// Two tags: TensorBoard shows nothing of one that holds both kinds.
-		r.events.Image(fmt.Sprintf("mistakes/%d", i+1), at, m.image)
-		r.events.Text(fmt.Sprintf("mistakes_told/%d", i+1), at, fmt.Sprintf("%s, tier %s: %s, score %.3f", m.Picture, m.tier, [2]string{"real", "AI-generated"}[m.Label], m.Score))
+		r.events.Image(fmt.Sprintf("mistakes/%d", i+1), at, m.Image)
+		r.events.Text(fmt.Sprintf("mistakes_told/%d", i+1), at, fmt.Sprintf("%s, tier %s: %s, score %.3f", m.Picture, m.Tier, [2]string{"real", "AI-generated"}[m.Label], m.Score))
 	}
 }
 
@@ -93,44 +113,23 @@ func (r *recorder) flush() error { return r.events.Flush() }
 
 func (r *recorder) close() error { return r.events.Close() }
 
-// mistake is a picture held out that was judged wrongly.
-type mistake struct {
-	evaluate.Judgement
-	tier  transform.Tier
-	image *image.RGBA // as the graph saw it
-}
-
-// shownMistakes is how many are kept.
-const shownMistakes = 12
+// ShownMistakes is how many pictures that were judged wrongly are kept.
+const ShownMistakes = 12
 
 // mistakes gives the pictures with the worst scores, as the graph saw them: each
 // picture once, in the tier where it did worst.
-func mistakes(ctx context.Context, all []look, judged []evaluate.Judgement, s Settings, held dataset.Labelled) ([]mistake, error) {
-	wrong := func(i int) float64 { return math.Abs(judged[i].Score - float64(judged[i].Label)) }
-	order := make([]int, 0, len(all))
-	for i := range all {
-		if wrong(i) > 0.5 {
-			order = append(order, i)
-		}
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(wrong(b), wrong(a)) })
+func mistakes(ctx context.Context, all []look, judged []evaluate.Judgement, s Settings, held dataset.Labelled) ([]report.Mistake, error) {
 	preprocess := detector.Preprocess{Steps: []detector.Step{{Op: detector.CenterCrop, Size: s.Size}}, Std: [3]float32{1, 1, 1}}
-	seen := map[string]bool{}
-	var out []mistake
-	for _, i := range order {
-		p := all[i]
-		if seen[p.Key()] || len(out) == shownMistakes {
-			continue
+	var out []report.Mistake
+	for _, i := range evaluate.Worst(judged, ShownMistakes) {
+		img, err := reload(ctx, all[i], held, s.Seed)
+		if err == nil {
+			img, err = preprocess.Picture(img, 0)
 		}
-		seen[p.Key()] = true
-		img, err := reload(ctx, p, held, s.Seed)
 		if err != nil {
 			return nil, fmt.Errorf("showing a mistake: %w", err)
 		}
-		if img, err = preprocess.Picture(img, 0); err != nil {
-			return nil, fmt.Errorf("showing a mistake: %w", err)
-		}
-		out = append(out, mistake{judged[i], p.tier, img})
+		out = append(out, report.Mistake{Judgement: judged[i], Image: img, Tier: string(all[i].tier)})
 	}
 	return out, nil
 }

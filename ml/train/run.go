@@ -18,6 +18,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/ml/loader"
 	"github.com/maxmos001/bitmind-subnet/ml/onnx"
 	"github.com/maxmos001/bitmind-subnet/ml/ort"
+	"github.com/maxmos001/bitmind-subnet/ml/report"
 )
 
 // Files of a run, in its folder.
@@ -267,21 +268,14 @@ func (r *run) goesOn(path string, settings []byte) (bool, error) {
 // clear removes a run's files: the checkpoint first, so that a kill here leaves
 // nothing that would be taken up again.
 func (r *run) clear() error {
-	events, err := filepath.Glob(filepath.Join(r.Folder, "events.out.tfevents.*"))
-	if err != nil {
-		return err
-	}
 	names := []string{CheckpointFile, SettingsFile, MetricsFile, ReportFile,
 		BestModel + ".onnx", BestModel + ".safetensors", LastModel + ".onnx", LastModel + ".safetensors"}
-	for _, path := range events {
-		names = append(names, filepath.Base(path))
-	}
 	for _, name := range names {
 		if err := os.Remove(filepath.Join(r.Folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	return nil
+	return removeEvents(r.Folder)
 }
 
 func (r *run) close() error {
@@ -458,7 +452,7 @@ type ended struct {
 	weights onnx.Weights
 	all     []look
 	judged  []evaluate.Judgement // uncalibrated
-	worst   []mistake
+	worst   []report.Mistake
 }
 
 // conclude takes an epoch into the run's state and files. Nothing in it can be
