@@ -77,7 +77,7 @@ Exit status: 0 done, 1 failed or interrupted, 2 wrong usage.`,
 // probes, and the ensemble.
 var (
 	gradientFlags = []string{"size", "epochs", "batch", "micro-batch", "lr", "optimiser", "weight-decay", "schedule", "warm-up", "ema",
-		"clip", "loss", "label-smoothing", "patience", "select", "augment", "resume"}
+		"clip", "loss", "label-smoothing", "patience", "select", "augment"}
 	probeOnlyFlags = []string{"encoder", "views", "judge", "l2", "weights", "head", "hidden", "choose-features", "side", "look",
 		"features", "max-fpr", "embeddings"}
 )
