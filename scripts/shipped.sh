@@ -19,9 +19,6 @@ shift 2
 [[ $# -gt 0 ]] || set -- best base fast
 bitmind=${BITMIND:-dist/bitmind}
 mkdir -p "$out"
-# Without these the C library gives memory back after every batch of embeddings
-# and takes it anew, which is half the time.
-export MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=2147483648 MALLOC_ARENA_MAX=2
 
 if [[ ! -e $out/data/complete ]]; then
   rm -rf "$out/data"
