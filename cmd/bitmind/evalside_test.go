@@ -219,20 +219,31 @@ func TestEvalInterrupted(t *testing.T) {
 
 func TestProgressLine(t *testing.T) {
 	for _, c := range []struct {
-		done int
-		took time.Duration
-		want string
+		done, found int
+		took        time.Duration
+		want        string
 	}{
-		{0, time.Second, "0 of 100 pictures"},
-		{25, 10 * time.Second, "25 of 100 pictures, 2.5 a second, 30s left"},
-		{100, 40 * time.Second, "100 of 100 pictures, 2.5 a second, 0s left"},
+		{0, 0, time.Second, "0 of 100 pictures"},
+		{25, 0, 10 * time.Second, "25 of 100 pictures, 2.5 a second, 30s left"},
+		{100, 0, 40 * time.Second, "100 of 100 pictures, 2.5 a second, 0s left"},
+		{60, 60, time.Second, "60 of 100 pictures"},
+		{80, 60, 10 * time.Second, "80 of 100 pictures, 2.0 a second, 10s left"},
 	} {
-		if got := progressLine(c.done, 100, c.took, "pictures"); got != c.want {
+		if got := progressLine(c.done, 100, c.found, c.took, "pictures"); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
 	var out bytes.Buffer
-	p := &progress{w: &out, terminal: true, what: "pictures"}
+	p := newProgress(&out, "pictures")
+	p.start(9)
+	p.drawn = p.drawn.Add(-quiet)
+	p.set(3)
+	p.set(4)
+	if got := out.String(); strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, "3 of 9 pictures") {
+		t.Errorf("without a terminal: %q", got)
+	}
+	out.Reset()
+	p = &progress{w: &out, terminal: true, what: "pictures"}
 	p.start(2)
 	p.set(2)
 	p.say("error: %s", "x")

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
@@ -174,19 +173,20 @@ func (o *trainOptions) askMembers(cmd *cobra.Command, set dataset.Labelled, dete
 		named[evaluate.SourceKey(i.Label, i.Name())] = i
 	}
 	stderr := cmd.ErrOrStderr()
-	progress := &probeProgress{out: stderr, terminal: isTerminal(stderr), start: time.Now(), what: "scores"}
-	defer progress.end()
+	bar := newProgress(stderr, "scores")
+	bar.start(len(tiers) * len(items))
+	defer bar.clear()
 	failed := map[string]bool{}
 	var out []ensemble.Picture
 	var looks []memberLook
 	for t, tier := range tiers {
 		outcome, err := evaluate.Pass{
 			Detectors: detectors, Tier: tier, Seed: o.seed,
-			Progress: func(done int) { progress.step(t*len(items)+done, len(tiers)*len(items)) },
+			Progress: func(done int) { bar.set(t*len(items) + done) },
 			Failed: func(i evaluate.Item, err error) {
 				if key := evaluate.SourceKey(i.Label, i.Name()); !failed[key] {
 					failed[key] = true
-					fmt.Fprintf(stderr, "error: %s: %v\n", i.Name(), err)
+					bar.say("error: %s: %v", i.Name(), err)
 				}
 			},
 		}.Run(cmd.Context(), items)

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
@@ -192,7 +191,8 @@ func (o *trainOptions) trainProbe(cmd *cobra.Command, f *probeFlags) error {
 		return err
 	}
 	ctx, stderr := cmd.Context(), cmd.ErrOrStderr()
-	skip := func(name string, err error) { fmt.Fprintf(stderr, "error: %s: %v\n", name, err) }
+	bar := newProgress(stderr, "embeddings")
+	skip := func(name string, err error) { bar.say("error: %s: %v", name, err) }
 	pictures, err := probe.Pictures(ctx, set, skip)
 	if err != nil {
 		return err
@@ -205,12 +205,12 @@ func (o *trainOptions) trainProbe(cmd *cobra.Command, f *probeFlags) error {
 	if err := training.Check(embeddings, pictures, views); err != nil {
 		return err
 	}
-	progress := &probeProgress{out: stderr, terminal: isTerminal(stderr), start: time.Now(), what: "embeddings"}
+	bar.start(len(pictures) * len(views))
 	rows, err := probe.Embed(ctx, embeddings, pictures, views, probe.EmbedOptions{
 		Preprocess: f.preprocess(), Seed: o.seed, Cache: f.cache, Threads: o.runtime.threads, Workers: o.workers,
-		LibraryPath: o.runtime.library, Device: o.runtime.device, Progress: progress.step, Skip: skip,
+		LibraryPath: o.runtime.library, Device: o.runtime.device, Progress: func(done, _ int) { bar.setFound(done) }, Skip: skip,
 	})
-	progress.end()
+	bar.clear()
 	if err != nil {
 		return err
 	}
@@ -366,49 +366,4 @@ func probeData(pictures []probe.Picture, split string) string {
 		text += ", split " + split
 	}
 	return text
-}
-
-// probeProgress reports on the embeddings: one line that is rewritten on a
-// terminal, else a line now and then.
-type probeProgress struct {
-	out      io.Writer
-	terminal bool
-	start    time.Time
-	what     string
-	cached   int // done before the first was computed
-	begun    bool
-	told     time.Time
-}
-
-func (p *probeProgress) step(done, total int) {
-	now := time.Now()
-	if !p.begun && now.Sub(p.start) < 2*time.Second {
-		p.cached = done
-	} else {
-		p.begun = true
-	}
-	every := 30 * time.Second
-	if p.terminal {
-		every = time.Second / 5
-	}
-	if now.Sub(p.told) < every && done < total {
-		return
-	}
-	p.told = now
-	text := fmt.Sprintf("%s %d of %d", p.what, done, total)
-	if rate := float64(done-p.cached) / now.Sub(p.start).Seconds(); done > p.cached && rate > 0 {
-		left := time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second)
-		text += fmt.Sprintf(", %.1f a second, %s left", rate, left)
-	}
-	if p.terminal {
-		fmt.Fprintf(p.out, "\r\x1b[K%s", text)
-	} else {
-		fmt.Fprintln(p.out, text)
-	}
-}
-
-func (p *probeProgress) end() {
-	if p.terminal {
-		fmt.Fprint(p.out, "\r\x1b[K")
-	}
 }
