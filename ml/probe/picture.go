@@ -12,6 +12,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/media/dataset"
 	"github.com/maxmos001/bitmind-subnet/media/decode"
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
+	"github.com/maxmos001/bitmind-subnet/ml/evaluate"
 )
 
 // Picture is one picture of known class.
@@ -34,12 +35,7 @@ func (p Picture) Name() string {
 }
 
 // SourceKey names the picture's source within its class: "real/holiday".
-func (p Picture) SourceKey() string {
-	if p.Label == 1 {
-		return "fake/" + p.Source.Name()
-	}
-	return "real/" + p.Source.Name()
-}
+func (p Picture) SourceKey() string { return evaluate.SourceKey(p.Label, p.Source.Name()) }
 
 // IsArt says whether the picture is human art, by its source's name: "art_...".
 func (p Picture) IsArt() bool {
