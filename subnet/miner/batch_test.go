@@ -72,7 +72,7 @@ func startBatcher(t *testing.T, d Detector, maxBatch, maxWaiting int) *batcher {
 // Each caller gets the answer to its own image, whatever was batched with it.
 func TestBatcherKeepsAnswersApart(t *testing.T) {
 	d := &byWidth{}
-	b := startBatcher(t, d, 8, 0)
+	b := startBatcher(t, d, 8, 400) // more than ask at once
 	var wg sync.WaitGroup
 	for range 4 {
 		for w := range 90 {
