@@ -25,6 +25,7 @@ import (
 
 	"github.com/maxmos001/bitmind-subnet/bittensor/synapse"
 	"github.com/maxmos001/bitmind-subnet/media/decode"
+	"github.com/maxmos001/bitmind-subnet/ml/serving"
 	"github.com/maxmos001/bitmind-subnet/subnet/neuron"
 	"github.com/maxmos001/bitmind-subnet/subnet/protocol"
 )
@@ -87,7 +88,7 @@ type Miner struct {
 	neuron   *neuron.Neuron
 	axon     *synapse.Axon
 	model    *modelHolder
-	batch    *batcher
+	batch    *serving.Batcher[float64]
 	listener net.Listener
 	public   netip.AddrPort
 	announce *neuron.Loop
@@ -128,7 +129,7 @@ func New(cfg Config) (*Miner, error) {
 		m.listener.Close() // nothing was served
 		return nil, err
 	}
-	m.batch = newBatcher(m.model, cfg.MaxBatch, cfg.MaxWaiting)
+	m.batch = serving.New(m.model.look, serving.Options{MaxBatch: cfg.MaxBatch, MaxWaiting: cfg.MaxWaiting, Logger: m.log})
 	if err := m.openAxon(); err != nil {
 		m.listener.Close()
 		m.model.close()
@@ -217,7 +218,7 @@ func (m *Miner) Run(ctx context.Context) error {
 	batchCtx, stopBatch := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBatch()
 	var batch errgroup.Group
-	batch.Go(func() error { m.batch.run(batchCtx); return nil })
+	batch.Go(func() error { m.batch.Run(batchCtx); return nil })
 
 	g.Go(func() error { m.serve.Run(ctx); return nil })
 	g.Go(func() error { m.announce.Run(ctx); return nil })
@@ -296,7 +297,11 @@ func (m *Miner) predict(ctx context.Context, s protocol.ImageSynapse) (float64, 
 	if err != nil {
 		return 0, &badImageError{err}
 	}
-	return m.batch.detect(ctx, img)
+	scores, err := m.batch.Look(ctx, img)
+	if err != nil {
+		return 0, err
+	}
+	return scores[0], nil
 }
 
 // badImageError marks a failure that is the caller's.
@@ -311,7 +316,7 @@ func statusOf(err error) error {
 	switch {
 	case errors.As(err, &bad):
 		return &synapse.StatusError{Code: http.StatusUnprocessableEntity, Message: err.Error(), Err: err}
-	case errors.Is(err, ErrBusy):
+	case errors.Is(err, serving.ErrBusy):
 		return &synapse.StatusError{Code: http.StatusServiceUnavailable, Message: err.Error(), Err: err}
 	}
 	return err

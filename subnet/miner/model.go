@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
+	"github.com/maxmos001/bitmind-subnet/ml/serving"
+	"github.com/maxmos001/bitmind-subnet/subnet/score"
 )
 
 // Detector is what a miner needs of a detector; detector.Detector has it.
@@ -36,8 +38,24 @@ func probe(d Detector, log *slog.Logger) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
 	defer cancel()
-	_, err := detectAll(ctx, d, []image.Image{img}, log)
+	_, err := serving.Try(ctx, checked(d), []image.Image{img}, log)
 	return err
+}
+
+// checked is the detector's DetectBatch, which fails where a score is none.
+func checked(d Detector) func(context.Context, []image.Image) ([]float64, error) {
+	return func(ctx context.Context, images []image.Image) ([]float64, error) {
+		scores, err := d.DetectBatch(ctx, images)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range scores {
+			if !score.Valid(s) {
+				return nil, fmt.Errorf("the detector's score %v is not in [0,1]", s)
+			}
+		}
+		return scores, nil
+	}
 }
 
 // model is one detector and the number of its users.
@@ -72,6 +90,13 @@ func (h *modelHolder) acquire() *model {
 }
 
 func (h *modelHolder) release(m *model) { m.users.Done() }
+
+// look has the present detector judge the images.
+func (h *modelHolder) look(ctx context.Context, images []image.Image) ([]float64, error) {
+	m := h.acquire()
+	defer h.release(m)
+	return checked(m.detector)(ctx, images)
+}
 
 func (h *modelHolder) name() string {
 	h.mu.Lock()

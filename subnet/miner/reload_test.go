@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/maxmos001/bitmind-subnet/ml/serving"
 	"github.com/maxmos001/bitmind-subnet/subnet/neuron"
 )
 
@@ -233,10 +234,10 @@ func TestReloadOutlivesMissingFile(t *testing.T) {
 func TestSwapUnderLoad(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	h := newModelHolder(&byWidth{name: "0"}, true, log)
-	b := newBatcher(h, 4, 0)
+	b := serving.New(h.look, serving.Options{MaxBatch: 4})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
-	go func() { defer close(ended); b.run(ctx) }()
+	go func() { defer close(ended); b.Run(ctx) }()
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	for i := range 8 {
@@ -247,7 +248,7 @@ func TestSwapUnderLoad(t *testing.T) {
 					return
 				default:
 				}
-				if got, err := b.detect(context.Background(), wide(i+1)); err != nil || got != float64(i+1)/100 {
+				if got, err := b.Look(context.Background(), wide(i+1)); err != nil || got[0] != float64(i+1)/100 {
 					t.Errorf("width %d: %v, %v", i+1, got, err)
 					return
 				}

@@ -40,10 +40,10 @@ func (m *Miner) Stats() Stats {
 		Detector: m.model.name(),
 		Requests: m.counts.requests.Load(), Answered: m.counts.answered.Load(),
 		Failed: m.counts.failed.Load(), Refused: m.counts.refused.Load(),
-		Batches: m.batch.batches.Load(), Images: m.batch.images.Load(),
 		Reloads: m.model.swaps.Load(), ModelErrors: m.model.errors.Load(),
 		Neuron: m.neuron.Stats(), Axon: m.axon.Stats(),
 	}
+	s.Batches, s.Images = m.batch.Stats()
 	s.LoopErrors = s.Neuron.Sync.Errors + m.announce.Stats().Errors + m.serve.Stats().Errors
 	if m.reload != nil {
 		s.LoopErrors += m.reload.Stats().Errors
