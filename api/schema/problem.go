@@ -4,14 +4,16 @@ import "fmt"
 
 // Problem is an error document (RFC 9457, application/problem+json).
 type Problem struct {
-	Type      string       `json:"type" doc:"address of the code's explanation, relative to the server"`
-	Title     string       `json:"title"`
-	Status    int          `json:"status"`
-	Detail    string       `json:"detail,omitempty" doc:"what was wrong and what to try"`
-	Instance  string       `json:"instance,omitempty" doc:"path that was asked"`
-	Code      string       `json:"code" doc:"stable; programs tell errors apart by it"`
-	RequestID string       `json:"request_id,omitempty" doc:"as in the X-Request-Id header"`
-	Errors    []FieldError `json:"errors,omitempty" doc:"each field that was wrong"`
+	Type      string `json:"type" doc:"address of the code's explanation, relative to the server"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail,omitempty" doc:"what was wrong and what to try"`
+	Instance  string `json:"instance,omitempty" doc:"path that was asked"`
+	Code      string `json:"code" doc:"stable; programs tell errors apart by it"`
+	RequestID string `json:"request_id,omitempty" doc:"as in the X-Request-Id header"`
+	// RetryAfter is in seconds; 0 stands for none.
+	RetryAfter int          `json:"retry_after,omitempty" doc:"seconds after which to try again, as in the Retry-After header"`
+	Errors     []FieldError `json:"errors,omitempty" doc:"each field that was wrong"`
 }
 
 // FieldError is one wrong field of a request.

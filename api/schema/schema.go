@@ -5,7 +5,11 @@
 // All times are RFC 3339 in UTC, all durations milliseconds, all scores in [0,1].
 package schema
 
-import "time"
+import (
+	"time"
+
+	"github.com/maxmos001/bitmind-subnet/media/provenance"
+)
 
 // Verdicts of a picture.
 const (
@@ -58,18 +62,18 @@ type Detection struct {
 	Verdict string   `json:"verdict,omitempty" enum:"ai,real,unsure"`
 	Bands   *Bands   `json:"bands,omitempty" doc:"the limits that the verdict was made with"`
 	// Confidence says in words how sure the verdict is.
-	Confidence  string       `json:"confidence,omitempty"`
-	Explanation string       `json:"explanation,omitempty" doc:"the verdict in a plain sentence or two"`
-	Models      []ModelScore `json:"models,omitempty" doc:"every detector asked, the deciding one first"`
-	Robustness  *Robustness  `json:"robustness,omitempty"`
-	Heatmap     *Heatmap     `json:"heatmap,omitempty"`
-	Provenance  any          `json:"provenance,omitempty"`
-	Warnings    []Warning    `json:"warnings,omitempty" doc:"reasons to trust the score less"`
-	Network     *Network     `json:"network,omitempty"`
-	Timing      *Timing      `json:"timing,omitempty"`
-	Retained    bool         `json:"retained"`
-	Feedback    string       `json:"feedback,omitempty" doc:"what you said of it"`
-	Error       *Problem     `json:"error,omitempty" doc:"why it failed"`
+	Confidence  string             `json:"confidence,omitempty"`
+	Explanation string             `json:"explanation,omitempty" doc:"the verdict in a plain sentence or two"`
+	Models      []ModelScore       `json:"models,omitempty" doc:"every detector asked, the deciding one first"`
+	Robustness  *Robustness        `json:"robustness,omitempty"`
+	Heatmap     *Heatmap           `json:"heatmap,omitempty"`
+	Provenance  *provenance.Report `json:"provenance,omitempty"`
+	Warnings    []Warning          `json:"warnings,omitempty" doc:"reasons to trust the score less"`
+	Network     *Network           `json:"network,omitempty"`
+	Timing      *Timing            `json:"timing,omitempty"`
+	Retained    bool               `json:"retained"`
+	Feedback    string             `json:"feedback,omitempty" doc:"what you said of it"`
+	Error       *Problem           `json:"error,omitempty" doc:"why it failed"`
 }
 
 // Model names a detector.
