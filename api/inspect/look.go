@@ -1,0 +1,191 @@
+package inspect
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"image"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/maxmos001/bitmind-subnet/api/schema"
+	"github.com/maxmos001/bitmind-subnet/media/decode"
+	"github.com/maxmos001/bitmind-subnet/ml/detector"
+)
+
+// sight is what a detector says of one picture.
+type sight struct {
+	score float64
+}
+
+// looker asks a detector about the pictures of a batch.
+func looker(d detector.Detector) func(context.Context, []image.Image) ([]sight, error) {
+	return func(ctx context.Context, images []image.Image) ([]sight, error) {
+		scores, err := d.DetectBatch(ctx, images)
+		if err != nil {
+			return nil, err
+		}
+		sights := make([]sight, len(scores))
+		for i, s := range scores {
+			sights[i].score = s
+		}
+		return sights, nil
+	}
+}
+
+// look is one question under way.
+type look struct {
+	in     *Inspector
+	opts   schema.Options
+	panel  panel
+	data   []byte
+	img    *image.RGBA
+	info   decode.Info
+	timing schema.Timing
+}
+
+// said is what one detector says of a picture.
+type said struct {
+	sight
+	took time.Duration
+}
+
+func (l *look) run(ctx context.Context) (Result, error) {
+	begin := time.Now()
+	var err error
+	if l.img, l.info, err = decode.Decode(l.data, l.in.cfg.Limits); err != nil {
+		return Result{}, err
+	}
+	l.timing.DecodeMS = ms(time.Since(begin))
+
+	d := schema.Detection{Status: schema.StatusDone, Media: l.media()}
+	var network NetworkAnswer
+	answers := make([]said, len(l.panel.models))
+	var copies [2]float64
+	begin = time.Now()
+	// What does not depend on each other goes side by side.
+	g, ctx := errgroup.WithContext(ctx)
+	if l.panel.network {
+		g.Go(func() (err error) {
+			network, err = l.in.cfg.Network.Ask(ctx, l.img)
+			return err
+		})
+	}
+	for i, m := range l.panel.models {
+		g.Go(func() error {
+			begin := time.Now()
+			sights, err := m.batch.Look(ctx, l.img)
+			if err == nil {
+				answers[i] = said{sights[0], time.Since(begin)}
+			}
+			return err
+		})
+	}
+	robust := orTrue(l.opts.Robustness) && len(l.panel.models) > 0
+	if robust {
+		g.Go(func() (err error) {
+			begin := time.Now()
+			copies, err = l.copies(ctx)
+			l.timing.RobustnessMS = ms(time.Since(begin))
+			return err
+		})
+	}
+	if l.in.cfg.Provenance != nil && orTrue(l.opts.Provenance) {
+		g.Go(func() error {
+			begin := time.Now()
+			report := l.in.cfg.Provenance(ctx, l.data)
+			d.Provenance = &report
+			l.timing.ProvenanceMS = ms(time.Since(begin))
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return Result{}, err
+	}
+	l.timing.DetectMS = ms(time.Since(begin))
+
+	l.decide(&d, network, answers)
+	if robust {
+		d.Robustness = l.robustness(answers[0].score, copies)
+	}
+	d.Warnings = l.warnings()
+	result := Result{}
+	if l.opts.Heatmap {
+		begin = time.Now()
+		if d.Heatmap, result.HeatmapPNG, err = l.heatmap(ctx); err != nil {
+			return Result{}, err
+		}
+		l.timing.HeatmapMS = ms(time.Since(begin))
+	}
+	d.Confidence, d.Explanation = words(&d, l.reference())
+	d.Timing = &l.timing
+	result.Detection = d
+	return result, nil
+}
+
+func orTrue(option *bool) bool { return option == nil || *option }
+
+func (l *look) media() *schema.Media {
+	sum := sha256.Sum256(l.data)
+	return &schema.Media{
+		SHA256: hex.EncodeToString(sum[:]), Width: l.info.Width, Height: l.info.Height,
+		Format: l.info.Format, Bytes: int64(len(l.data)),
+	}
+}
+
+// band gives the limits of a verdict: the caller's, or the detector's own.
+func (l *look) band(own detector.Band) schema.Bands {
+	if t := l.opts.Threshold; t != nil {
+		return schema.Bands{RealBelow: *t, AIAbove: *t}
+	}
+	return bandsOf(own)
+}
+
+// verdict names the verdict of a score. With one limit for both there is no
+// doubt: what does not lie above it is real.
+func verdict(b schema.Bands, score float64) string {
+	switch {
+	case score > b.AIAbove:
+		return schema.VerdictAI
+	case score < b.RealBelow || b.RealBelow == b.AIAbove:
+		return schema.VerdictReal
+	default:
+		return schema.VerdictUnsure
+	}
+}
+
+// decide fills in who said what, and the verdict of who decides.
+func (l *look) decide(d *schema.Detection, network NetworkAnswer, answers []said) {
+	if l.panel.network {
+		bands := l.band(detector.DefaultBand)
+		d.Models = append(d.Models, schema.ModelScore{
+			Name: NetworkName, Score: network.Prediction, Verdict: verdict(bands, network.Prediction), MS: ms(network.Took),
+		})
+		d.Model, d.Bands = &schema.Model{Name: NetworkName}, &bands
+		d.Network = &schema.Network{
+			Asked: network.Asked, Answered: network.Answered, Agreement: network.Agreement, UIDs: network.UIDs,
+		}
+	}
+	for i, m := range l.panel.models {
+		bands := l.band(m.info.Verdict)
+		d.Models = append(d.Models, schema.ModelScore{
+			Name: m.Name, Version: m.info.Version, Score: answers[i].score,
+			Verdict: verdict(bands, answers[i].score), MS: ms(answers[i].took),
+		})
+		if d.Model == nil {
+			model := m.public()
+			d.Model, d.Bands = &model, &bands
+		}
+	}
+	first := d.Models[0]
+	d.Score, d.Verdict = &first.Score, first.Verdict
+}
+
+// reference is that of the detector that decides.
+func (l *look) reference() *schema.Reference {
+	if l.panel.network {
+		return nil
+	}
+	return l.panel.models[0].Reference
+}
