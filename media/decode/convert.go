@@ -7,9 +7,6 @@ import (
 
 // toRGBA converts a decoded picture, row by row, and turns it upright.
 func toRGBA(native image.Image, info Info) *image.RGBA {
-	if info.Format == "gif" {
-		native = onScreen(native, info.Width, info.Height)
-	}
 	// Four bytes a pixel are made opaque where they lie.
 	if info.Orientation == 1 && native.Bounds().Min == (image.Point{}) {
 		switch m := native.(type) {
@@ -81,23 +78,6 @@ func makeOpaque(pix []byte) {
 	}
 }
 
-// onScreen puts a GIF's first frame on its logical screen, black around it.
-func onScreen(m image.Image, w, h int) image.Image {
-	p, ok := m.(*image.Paletted)
-	if !ok || p.Rect == image.Rect(0, 0, w, h) || len(p.Palette) == 0 {
-		return m
-	}
-	// A palette may be full, so the surroundings get their colour here.
-	screen := image.NewRGBA(image.Rect(0, 0, w, h))
-	makeOpaque(screen.Pix)
-	convert := rowConverter(p, false, 0, p.Rect.Dx())
-	for y := range p.Rect.Dy() {
-		at := screen.PixOffset(p.Rect.Min.X, p.Rect.Min.Y+y)
-		convert(y, screen.Pix[at:at+4*p.Rect.Dx()])
-	}
-	return screen
-}
-
 // Rows returns a function that writes columns x0 to x1 (not included) of row y
 // of a picture from DecodeNative to dst, as opaque RGBA: 4*(x1-x0) bytes, the
 // same that Decode gives there. The function is not safe for concurrent use.
@@ -166,7 +146,7 @@ func rowConverter(native image.Image, studioRange bool, x0, x1 int) func(y int, 
 			}
 		}
 	default:
-		// None of the four decoders gets here; a new type would be slow, not wrong.
+		// No decoder gets here; a new type would be slow, not wrong.
 		return func(y int, dst []byte) {
 			for x := 0; 4*x < len(dst); x++ {
 				c := color.NRGBAModel.Convert(native.At(b.Min.X+x0+x, b.Min.Y+y)).(color.NRGBA)

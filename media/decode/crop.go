@@ -25,11 +25,12 @@ func (c *Cropper) Decode(data []byte, limits Limits, region func(width, height i
 	native, info, release, err := open(data, limits, func(h header) (image.Image, bool) {
 		// The decoder copies the data, in place of the RGB picture that the
 		// estimate of memory has room for.
-		if h.format != "jpeg" || h.orientation != 1 || int64(len(data)) > 4*int64(h.width)*int64(h.height) {
+		jpeg := h.format == "jpeg" || h.format == "mpo"
+		if !jpeg || h.orientation != 1 || h.rewrite != nil || int64(len(h.data)) > 4*int64(h.width)*int64(h.height) {
 			return nil, false
 		}
 		asked = true
-		return c.jpeg.Decode(data, region(h.width, h.height))
+		return c.jpeg.Decode(h.data, region(h.width, h.height))
 	})
 	if err != nil {
 		return nil, info, err

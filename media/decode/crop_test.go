@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 )
 
@@ -35,7 +36,7 @@ func TestCropperGivesTheSame(t *testing.T) {
 				region = image.Rect(x, y, x+1+rng.IntN(w-x), y+1+rng.IntN(h-y))
 				return region
 			})
-			if info != wantInfo || (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() {
+			if !reflect.DeepEqual(info, wantInfo) || (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() {
 				t.Fatalf("%s: %+v, %v, want %+v, %v", path, info, err, wantInfo, wantErr)
 			}
 			if err != nil {

@@ -1,5 +1,6 @@
 // Package decode turns bytes that anyone may have sent into an opaque RGB
-// picture, safely: JPEG, PNG, WebP and GIF (first frame).
+// picture, safely: JPEG, PNG, WebP, GIF, HEIC, AVIF, TIFF, BMP and MPO, of
+// animations the first frame.
 //
 //	img, info, err := decode.Decode(data, decode.Limits{})
 //
@@ -19,32 +20,30 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"image/gif"
 	"image/jpeg"
 	"image/png"
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 
-	"golang.org/x/image/webp"
 	"golang.org/x/sync/semaphore"
 )
 
 // The kinds of failure. Every error of this package matches exactly one of
-// them with errors.Is, save those of opening or reading a file.
+// them or ErrNotImage with errors.Is, save those of opening or reading a file.
 var (
-	// ErrNotImage says that the bytes start like none of the known formats.
-	ErrNotImage = errors.New("not a JPEG, PNG, WebP or GIF image")
 	// ErrTooLarge says that a limit was met: pixels, memory, file size or scans.
 	ErrTooLarge = errors.New("image too large")
 	// ErrTruncated says that the data ends before the picture does.
 	ErrTruncated = errors.New("image cut short")
 	// ErrCorrupt says that the data breaks the rules of its format.
 	ErrCorrupt = errors.New("image damaged")
-	// ErrUnsupported says that the data is valid but uses a feature that is not
-	// read here: 12-bit or arithmetic JPEG, animated WebP.
-	ErrUnsupported = errors.New("image feature not supported")
+	// ErrUnsupported says that the data is a picture, or a film or document, of a
+	// known format that is not read, or of a variant of one that is: JPEG XL, raw
+	// photographs, 12-bit or arithmetic JPEG. The text names it.
+	ErrUnsupported = errors.New("format not supported")
 )
 
 // The defaults of Limits.
@@ -80,10 +79,12 @@ func (l Limits) withDefaults() Limits {
 
 // Info says what the encoded picture was.
 type Info struct {
-	Format        string // "jpeg", "png", "webp" or "gif"
-	Width, Height int    // pixels as stored, before orientation
-	Orientation   int    // EXIF orientation that was applied, 1 (upright) to 8
-	Memory        int64  // bytes that decoding was expected to need at most
+	Format        string    // "jpeg", "png", "webp", "gif", "heic", "avif", "tiff", "bmp" or "mpo"
+	Width, Height int       // pixels of the upright picture
+	Orientation   int       // EXIF orientation that was applied to the stored pixels, 1 (upright) to 8
+	Frames        int       // frames of an animation, or pictures or pages in the file, of which the first is read; 1 for most
+	Warnings      []Warning // what a reader of a result should know of the file
+	Memory        int64     // bytes that decoding was expected to need at most
 }
 
 // Decode decodes data into an opaque picture whose bounds start at the origin.
@@ -114,7 +115,7 @@ func DecodeNative(data []byte, limits Limits) (image.Image, Info, error) {
 
 // keepsNative says whether DecodeNative leaves a picture as it is.
 func keepsNative(native image.Image, info Info) bool {
-	if info.Format != "jpeg" || info.Orientation != 1 {
+	if info.Format != "jpeg" && info.Format != "mpo" || info.Orientation != 1 {
 		return false
 	}
 	switch native.(type) {
@@ -209,7 +210,7 @@ func open(data []byte, limits Limits, quick func(header) (image.Image, bool)) (i
 		return nil, info, nil, fmt.Errorf("%w: %d bytes, limit %d", ErrTooLarge, len(data), limits.MaxBytes)
 	}
 	h, err := probe(data)
-	info = Info{Format: h.format, Width: h.width, Height: h.height, Orientation: h.orientation}
+	info = h.info()
 	if err != nil {
 		return nil, info, nil, err
 	}
@@ -249,14 +250,14 @@ func open(data []byte, limits Limits, quick func(header) (image.Image, bool)) (i
 		img, done = quick(h)
 	}
 	if !done {
-		img, err = decoders[h.format](bytes.NewReader(data))
+		img, err = h.decode(h.input())
 	}
 	if err != nil {
-		return nil, info, nil, classify(h.format, err)
+		return nil, info, nil, classify(&h, err)
 	}
 	// The estimate stands on the header; a decoder that found another size
 	// than the one that was checked must not get further.
-	if b := img.Bounds(); h.format != "gif" && (b.Dx() != h.width || b.Dy() != h.height) {
+	if b := img.Bounds(); b.Dx() != h.width || b.Dy() != h.height {
 		return nil, info, nil, fmt.Errorf("%w: %s of %dx%d pixels announced as %dx%d", ErrCorrupt, h.format, b.Dx(), b.Dy(), h.width, h.height)
 	}
 	if large {
@@ -265,25 +266,19 @@ func open(data []byte, limits Limits, quick func(header) (image.Image, bool)) (i
 	return img, info, giveBack, nil
 }
 
-var decoders = map[string]func(io.Reader) (image.Image, error){
-	"jpeg": jpeg.Decode,
-	"png":  png.Decode,
-	"gif":  gif.Decode,
-	"webp": webp.Decode,
-}
-
 // classify sorts a decoder's error into this package's kinds.
-func classify(format string, err error) error {
+func classify(h *header, err error) error {
 	kind := ErrCorrupt
+	cut := slices.ContainsFunc(h.warnings, func(w Warning) bool { return w.Code == WarnTruncated })
 	var jpegUnsupported jpeg.UnsupportedError
 	var pngUnsupported png.UnsupportedError
 	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), strings.HasSuffix(err.Error(), "EOF"),
+	case cut, errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), strings.HasSuffix(err.Error(), "EOF"),
 		strings.HasSuffix(err.Error(), "short Huffman data"), strings.HasSuffix(err.Error(), "not enough pixel data"),
 		strings.HasSuffix(err.Error(), "not enough image data"):
 		kind = ErrTruncated
 	case errors.As(err, &jpegUnsupported), errors.As(err, &pngUnsupported):
 		kind = ErrUnsupported
 	}
-	return fmt.Errorf("%w: %s: %v", kind, format, err)
+	return fmt.Errorf("%w: %s: %v", kind, h.format, err)
 }

@@ -327,7 +327,8 @@ func TestGIFFrameWithinScreen(t *testing.T) {
 	if c := img.RGBAAt(1, 1); c != (color.RGBA{30, 40, 250, 255}) {
 		t.Errorf("frame pixel %v", c)
 	}
-	if c := img.RGBAAt(0, 0); c != (color.RGBA{0, 0, 0, 255}) {
+	// As in PIL, the first colour surrounds it.
+	if c := img.RGBAAt(0, 0); c != (color.RGBA{200, 10, 20, 255}) {
 		t.Errorf("surrounding pixel %v", c)
 	}
 }

@@ -36,9 +36,6 @@ func fuzz(f *testing.F, extensions ...string) {
 			return
 		}
 		w, h := info.Width, info.Height
-		if info.Orientation >= 5 {
-			w, h = h, w
-		}
 		if img.Bounds() != image.Rect(0, 0, w, h) || img.Stride != 4*w || len(img.Pix) != 4*w*h {
 			t.Fatalf("bounds %v, stride %d, %d bytes for %dx%d", img.Bounds(), img.Stride, len(img.Pix), w, h)
 		}
@@ -57,6 +54,7 @@ func FuzzJPEG(f *testing.F) { fuzz(f, ".jpg") }
 func FuzzPNG(f *testing.F)  { fuzz(f, ".png") }
 func FuzzWebP(f *testing.F) { fuzz(f, ".webp") }
 func FuzzGIF(f *testing.F)  { fuzz(f, ".gif") }
+func FuzzBMP(f *testing.F)  { fuzz(f, ".bmp") }
 
 func FuzzExif(f *testing.F) {
 	f.Add([]byte("II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00"))

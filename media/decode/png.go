@@ -1,11 +1,24 @@
 package decode
 
 import (
+	"bytes"
+	"compress/zlib"
 	"encoding/binary"
 	"fmt"
+	"image"
+	"image/png"
+	"io"
 )
 
-// probePNG reads the chunks up to the picture data.
+// maxPNGText bounds how much of a compressed text is read for its orientation.
+const maxPNGText = 1 << 20
+
+// pngEnd is the chunk that ends a PNG.
+const pngEnd = "\x00\x00\x00\x00IEND\xaeB`\x82"
+
+// probePNG reads the chunks up to the picture's end (PNG, third edition). What
+// follows it is never looked at: programs that cut a picture down in place leave
+// the old one there.
 func (h *header) probePNG(data []byte) error {
 	if len(data) < 33 || string(data[12:16]) != "IHDR" {
 		return truncated("PNG")
@@ -15,32 +28,52 @@ func (h *header) probePNG(data []byte) error {
 		return fmt.Errorf("%w: PNG of %dx%d pixels", ErrTooLarge, w, ht)
 	}
 	h.width, h.height = int(w), int(ht)
-	if w > 1<<24 || ht > 1<<24 {
-		return nil // over every limit, and the product below must not overflow
+	if w > 1<<24 || ht > 1<<24 || w == 0 || ht == 0 {
+		return nil // refused by the caller, and the product below must not overflow
 	}
+	h.decode = func(data []byte) (image.Image, error) { return png.Decode(bytes.NewReader(data)) }
 	depth, colour, interlaced := data[24], data[25], data[28] != 0
 
-	transparent := false
-	for i := 8; i+12 <= len(data); {
-		n := int64(binary.BigEndian.Uint32(data[i:]))
-		kind := string(data[i+4 : i+8])
-		if n > int64(len(data)-i-12) {
-			if kind == "IDAT" {
-				break
-			}
-			return truncated("PNG")
+	var exif, profile, xmp []byte
+	transparent, picture, ended := false, false, false
+	at := 8
+	for at+12 <= len(data) && !ended {
+		n := int64(binary.BigEndian.Uint32(data[at:]))
+		kind := string(data[at+4 : at+8])
+		if n > int64(len(data)-at-12) {
+			break
 		}
-		body := data[i+8 : i+8+int(n)]
+		body := data[at+8 : at+8+int(n)]
 		switch kind {
 		case "tRNS":
 			transparent = true
-		case "eXIf":
-			// It may also follow the picture, so the walk goes to the end.
-			if o := exifOrientation(body); o != 0 {
-				h.orientation = o
+		case "IDAT":
+			picture = true
+		case "IEND":
+			ended = true
+		case "acTL":
+			if len(body) >= 4 && !picture {
+				h.animated(int(min(binary.BigEndian.Uint32(body), 1<<20)))
 			}
+		case "eXIf":
+			exif = body // which may also follow the picture, as may texts
+		case "tEXt", "zTXt", "iTXt":
+			pngText(kind, body, &profile, &xmp)
 		}
-		i += 12 + int(n)
+		at += 12 + int(n)
+	}
+	if !picture {
+		return truncated("PNG")
+	}
+	if exif == nil {
+		exif = rawProfile(profile)
+	}
+	h.orientation = orientation(exif, xmp)
+	h.data = data[:at]
+	if !ended {
+		// What there is of a cut chunk is of no use without its checksum.
+		h.warn(WarnTruncated, "The end of the file is missing.")
+		h.rewrite = func() []byte { return append(bytes.Clone(data[:at]), pngEnd...) }
 	}
 
 	perPixel := int64(4)
@@ -57,9 +90,56 @@ func (h *header) probePNG(data []byte) error {
 	if interlaced {
 		h.decodeBytes *= 2 // the seven passes are pictures of their own
 	}
+	if !ended {
+		h.decodeBytes += int64(len(h.data))
+	}
 	h.convertBytes = (perPixel + 4) * px
 	if perPixel == 4 && h.orientation == 1 {
 		h.convertBytes = perPixel * px // converted in place
 	}
 	return nil
+}
+
+// pngText reads a text chunk if it is one of the two that may hold orientation.
+func pngText(kind string, body []byte, profile, xmp *[]byte) {
+	keyword, text, ok := bytes.Cut(body, []byte{0})
+	if !ok {
+		return
+	}
+	into := xmp
+	switch string(keyword) {
+	case "Raw profile type exif", "Raw profile type APP1":
+		into = profile
+	case "XML:com.adobe.xmp":
+	default:
+		return
+	}
+	compressed := false
+	switch kind {
+	case "zTXt":
+		if len(text) < 1 {
+			return
+		}
+		compressed, text = true, text[1:]
+	case "iTXt":
+		if len(text) < 2 {
+			return
+		}
+		compressed, text = text[0] == 1, text[2:]
+		for range 2 { // language, keyword in that language
+			if _, text, ok = bytes.Cut(text, []byte{0}); !ok {
+				return
+			}
+		}
+	}
+	if compressed {
+		z, err := zlib.NewReader(bytes.NewReader(text))
+		if err != nil {
+			return
+		}
+		text, _ = io.ReadAll(io.LimitReader(z, maxPNGText)) // as far as it goes
+	}
+	if *into == nil {
+		*into = text[:min(len(text), maxPNGText)]
+	}
 }

@@ -1,43 +1,59 @@
 package decode
 
 import (
-	"bytes"
 	"fmt"
+	"image"
 )
 
 // header is what can be known of a picture without decoding it.
 type header struct {
 	format        string
-	width, height int
-	orientation   int
+	width, height int // pixels as stored
+	orientation   int // EXIF's, that stored pixels have yet to be turned by
+	frames        int
+	warnings      []Warning
+	// The part of the file that holds the picture, and where that is not what
+	// the decoder reads, a function that makes it: its size is in decodeBytes.
+	data    []byte
+	rewrite func() []byte
+	decode  func(data []byte) (image.Image, error)
 	// The most that is allocated while the decoder runs, and while its picture
 	// and the final one exist together, in bytes.
 	decodeBytes, convertBytes int64
 }
 
+// input gives the bytes for the decoder.
+func (h *header) input() []byte {
+	if h.rewrite != nil {
+		return h.rewrite()
+	}
+	return h.data
+}
+
+// info says what a caller is told of the picture.
+func (h *header) info() Info {
+	i := Info{Format: h.format, Width: h.width, Height: h.height, Orientation: h.orientation, Frames: h.frames, Warnings: h.warnings}
+	if i.Orientation >= 5 {
+		i.Width, i.Height = i.Height, i.Width
+	}
+	return i
+}
+
 // probe reads data's header. Where it fails, format is set as far as known.
 func probe(data []byte) (header, error) {
-	h := header{orientation: 1}
-	var err error
-	switch {
-	case bytes.HasPrefix(data, []byte("\xff\xd8\xff")):
-		h.format = "jpeg"
-		err = h.probeJPEG(data)
-	case bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")):
-		h.format = "png"
-		err = h.probePNG(data)
-	case bytes.HasPrefix(data, []byte("GIF87a")), bytes.HasPrefix(data, []byte("GIF89a")):
-		h.format = "gif"
-		err = h.probeGIF(data)
-	case len(data) >= 12 && string(data[:4]) == "RIFF" && string(data[8:12]) == "WEBP":
-		h.format = "webp"
-		err = h.probeWebP(data)
-	case len(data) == 0:
-		err = fmt.Errorf("%w: no data", ErrNotImage)
-	default:
-		err = ErrNotImage
+	h := header{orientation: 1, frames: 1, data: data}
+	if len(data) == 0 {
+		return h, fmt.Errorf("%w: no data", ErrNotImage)
 	}
-	return h, err
+	f := recognise(data)
+	switch {
+	case f == nil:
+		return h, ErrNotImage
+	case f.probe == nil:
+		return h, fmt.Errorf("%w: %s; try: %s", ErrUnsupported, f.name, f.advice)
+	}
+	h.format = f.name
+	return h, f.probe(&h, data)
 }
 
 func truncated(format string) error {
