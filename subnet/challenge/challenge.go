@@ -207,6 +207,13 @@ func (p *Pool) Prepare(data []byte, rng *rand.Rand) ([]byte, transform.Params, e
 	return out, params, err
 }
 
+// PrepareImage is Prepare for a picture that is decoded already, as by decode.Decode.
+func (p *Pool) PrepareImage(img image.Image, rng *rand.Rand) ([]byte, transform.Params, error) {
+	params := transform.Draw(rng, img.Bounds().Dx(), img.Bounds().Dy())
+	out, err := p.Replay(img, params)
+	return out, params, err
+}
+
 // Replay makes the picture of a challenge again from its source picture, as
 // decode.Decode or decode.DecodeNative gives it, and its parameters.
 func (p *Pool) Replay(img image.Image, params transform.Params) ([]byte, error) {

@@ -45,10 +45,20 @@ type Entry struct {
 	Asked    uint64 `json:"asked"`
 	Answered uint64 `json:"answered"`
 	Correct  uint64 `json:"correct"`
+	// Silent counts the latest challenges in a row that brought no answer.
+	Silent uint64 `json:"silent,omitempty"`
 	// Window holds the latest answers, oldest first, a '1' for each right one and
 	// a '0' for each wrong one.
 	Window string `json:"window"`
 }
+
+// SilentAfter is the number of challenges in a row without an answer after which a
+// miner counts as silent: a miner that is started again misses fewer.
+const SilentAfter = 5
+
+// Alive says whether the miner answers: it has answered before, and one of its last
+// challenges too.
+func (e Entry) Alive() bool { return e.Answered > 0 && e.Silent < SilentAfter }
 
 // Accuracy is the share of right answers among all answers, 0 before the first.
 // A challenge without an answer lowers the score, not the accuracy.
@@ -77,7 +87,7 @@ func (e Entry) check() error {
 	if math.IsNaN(e.Score) || e.Score < 0 || e.Score > 1 {
 		return fmt.Errorf("uid %d has score %v, not in [0,1]", e.UID, e.Score)
 	}
-	if e.Answered > e.Asked || e.Correct > e.Answered {
+	if e.Answered > e.Asked || e.Correct > e.Answered || e.Silent > e.Asked-e.Answered {
 		return fmt.Errorf("uid %d counts %d right of %d answered of %d asked", e.UID, e.Correct, e.Answered, e.Asked)
 	}
 	for i := range len(e.Window) {
@@ -159,8 +169,10 @@ func (b *Board) Update(outcomes []Outcome) error {
 		e.Score = b.alpha*o.Reward + (1-b.alpha)*e.Score
 		e.Asked++
 		if !o.Answered {
+			e.Silent++
 			continue
 		}
+		e.Silent = 0
 		e.Answered++
 		mark := "0"
 		if o.Reward > 0.5 {

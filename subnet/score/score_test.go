@@ -68,7 +68,7 @@ func TestBoardOnlyAskedMinersChange(t *testing.T) {
 	want := []Entry{
 		{UID: 1, Hotkey: hotkey(1), Score: 0.19, Asked: 2, Answered: 2, Correct: 2, Window: "11"},
 		{UID: 2, Hotkey: hotkey(2), Score: 0.171, Asked: 3, Answered: 3, Correct: 2, Window: "110"},
-		{UID: 3, Hotkey: hotkey(3), Asked: 2},
+		{UID: 3, Hotkey: hotkey(3), Asked: 2, Silent: 2},
 	}
 	if diff := cmp.Diff(want, after, cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) < 1e-12 })); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)
@@ -121,10 +121,36 @@ func TestBoardRefusals(t *testing.T) {
 	}
 	for name, e := range map[string]Entry{
 		"score": {Score: math.NaN()}, "counts": {Asked: 1, Answered: 2}, "window": {Window: "1x"},
+		"silence": {Asked: 3, Answered: 2, Silent: 2},
 	} {
 		if err := b.Restore([]Entry{e}); err == nil {
 			t.Errorf("a damaged %s was restored", name)
 		}
+	}
+}
+
+func TestAlive(t *testing.T) {
+	b := newBoard(t, Config{})
+	ask := func(answered bool) bool {
+		t.Helper()
+		if err := b.Update([]Outcome{{UID: 1, Hotkey: hotkey(1), Answered: answered}}); err != nil {
+			t.Fatal(err)
+		}
+		return b.Entries()[0].Alive()
+	}
+	if ask(false) {
+		t.Error("a miner that never answered is alive")
+	}
+	for i := range SilentAfter {
+		if alive := ask(i == 0); alive != (i < SilentAfter) {
+			t.Errorf("alive is %v after %d challenges without an answer", alive, i)
+		}
+	}
+	if ask(false) {
+		t.Errorf("alive after %d challenges without an answer", SilentAfter)
+	}
+	if !ask(true) {
+		t.Error("not alive after an answer")
 	}
 }
 

@@ -12,6 +12,15 @@ import (
 // answers turns the responses to one challenge into scored answers, in the order
 // of the miners asked.
 func answers(asked []subtensor.Neuron, responses []synapse.Response[protocol.ImageSynapse], label int) []Answer {
+	list := parse(asked, responses)
+	for i := range list {
+		list[i].Reward = score.Reward(list[i].Prediction, label, list[i].Status)
+	}
+	return list
+}
+
+// parse turns responses into answers without a reward, in the order of the miners asked.
+func parse(asked []subtensor.Neuron, responses []synapse.Response[protocol.ImageSynapse]) []Answer {
 	list := make([]Answer, len(asked))
 	for i, n := range asked {
 		r := responses[i]
@@ -29,7 +38,6 @@ func answers(asked []subtensor.Neuron, responses []synapse.Response[protocol.Ima
 		} else if r.Synapse.Prediction != protocol.NoAnswer {
 			a.Error = "the prediction is not in [0,1]"
 		}
-		a.Reward = score.Reward(a.Prediction, label, a.Status)
 		list[i] = a
 	}
 	return list

@@ -43,6 +43,8 @@ type MinerSnapshot struct {
 	Asked    uint64         `json:"asked"`
 	Answered uint64         `json:"answered"`
 	Correct  uint64         `json:"correct"`
+	// Silent counts the latest challenges in a row that it has not answered.
+	Silent uint64 `json:"silent,omitempty"`
 	// Accuracy is right answers among all answers, WindowAccuracy among the last
 	// hundred.
 	Accuracy       float64 `json:"accuracy"`
@@ -74,7 +76,7 @@ func (v *Validator) Snapshot() Snapshot {
 	byUID := map[uint16]MinerSnapshot{}
 	for _, e := range entries {
 		byUID[e.UID] = MinerSnapshot{
-			UID: e.UID, Hotkey: e.Hotkey, Asked: e.Asked, Answered: e.Answered, Correct: e.Correct,
+			UID: e.UID, Hotkey: e.Hotkey, Asked: e.Asked, Answered: e.Answered, Correct: e.Correct, Silent: e.Silent,
 			Accuracy: e.Accuracy(), WindowAccuracy: e.WindowAccuracy(), Score: e.Score,
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -44,27 +43,7 @@ func newSubnet(t *testing.T) *subnet {
 
 func (s *subnet) startMiner(hotkey, coldkey string, d miner.Detector) uint16 {
 	s.t.Helper()
-	key := s.chain.Register(s.t, s.client, hotkey, coldkey, 0)
-	m, err := miner.New(miner.Config{
-		Netuid: subnettest.Netuid, Signer: key, Chain: s.client, Detector: d, IP: "127.0.0.1", Logger: subnettest.Logger(s.t),
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := m.Run(ctx); err != nil {
-			s.t.Errorf("miner %s: %v", hotkey, err)
-		}
-	})
-	s.t.Cleanup(func() { cancel(); wg.Wait() })
-	select {
-	case <-m.Ready():
-	case <-time.After(subnettest.Timeout):
-		s.t.Fatalf("miner %s is not ready", hotkey)
-	}
-	return m.Stats().UID
+	return s.chain.StartMiner(s.t, s.client, hotkey, coldkey, d).UID
 }
 
 func (s *subnet) config(dir string) validator.Config {
