@@ -61,3 +61,33 @@ func FuzzDecode(f *testing.F) {
 		compare(t, again, want, want.Bounds())
 	})
 }
+
+// FuzzReduced decodes anything at a reduced size: a picture of the size that the
+// header tells, or an error. What image/jpeg decodes without an error must have a
+// reduced picture, unless it is damaged in a way that image/jpeg passes over.
+func FuzzReduced(f *testing.F) {
+	for _, data := range pictures(f) {
+		if len(data) < 40_000 {
+			for _, factor := range []uint8{1, 2, 3} {
+				f.Add(data, factor)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte, shift uint8) {
+		factor := 1 << (1 + shift%3)
+		config, err := jpeg.DecodeConfig(bytes.NewReader(data))
+		if err != nil || config.Width*config.Height > 1<<18 {
+			return // decode's probe reads headers more strictly than this package
+		}
+		img, err := Reduced(data, factor)
+		if err != nil {
+			return
+		}
+		b := img.Bounds()
+		if b.Empty() || b.Min != (image.Point{}) {
+			t.Fatalf("bounds %v", b)
+		}
+		// Every pixel lies within the planes.
+		img.At(b.Max.X-1, b.Max.Y-1)
+	})
+}
