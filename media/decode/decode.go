@@ -27,8 +27,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-
-	"golang.org/x/sync/semaphore"
 )
 
 // The kinds of failure. Every error of this package matches exactly one of
@@ -48,10 +46,11 @@ var (
 
 // The defaults of Limits.
 const (
-	// DefaultMaxPixels lets a 50-megapixel photograph pass.
-	DefaultMaxPixels = 50_000_000
-	// DefaultMaxMemory, with what the program itself and a detector hold, stays
-	// below 300 MB: it allows a 36-megapixel 4:2:0 photograph.
+	// DefaultMaxPixels lets the photographs of all telephones pass: it bounds the
+	// time that a picture takes, MaxMemory what fits.
+	DefaultMaxPixels = 200_000_000
+	// DefaultMaxMemory, with what the program itself and a small detector hold,
+	// stays below 300 MB: it allows a 36-megapixel 4:2:0 photograph at full size.
 	DefaultMaxMemory = 200_000_000
 	// DefaultMaxBytes is the largest file read.
 	DefaultMaxBytes = 64_000_000
@@ -62,7 +61,20 @@ type Limits struct {
 	MaxPixels int   // width times height
 	MaxMemory int64 // bytes: the data, the decoder's buffers and the picture together
 	MaxBytes  int64 // bytes of encoded data
+
+	// MinSide lets a picture that does not fit MaxMemory be read at a half, a
+	// quarter or an eighth of its size, the largest that fits, while its shorter
+	// side keeps so many pixels. Zero: it is refused. See DetectorSide.
+	MinSide int
+	// Room is memory that the caller has reserved for this picture; nil: decoding
+	// reserves its own, and waits for others to end.
+	Room *Room
 }
+
+// DetectorSide is a MinSide at which a detector that scales pictures itself, to a
+// shorter side of 256 pixels or less, gives the score of the whole picture to
+// within 0.02.
+const DetectorSide = 1024
 
 func (l Limits) withDefaults() Limits {
 	if l.MaxPixels <= 0 {
@@ -85,6 +97,7 @@ type Info struct {
 	Frames        int       // frames of an animation, or pictures or pages in the file, of which the first is read; 1 for most
 	Warnings      []Warning // what a reader of a result should know of the file
 	Memory        int64     // bytes that decoding was expected to need at most
+	Reduced       int       // the picture was read at this part of its size: 1 (whole), 2, 4 or 8
 }
 
 // Decode decodes data into an opaque picture whose bounds start at the origin.
@@ -191,46 +204,58 @@ func ReadAll(r io.Reader, limits Limits) ([]byte, error) {
 	return data, nil
 }
 
-// memory is the process's allowance for pictures being decoded at the same
-// time: many large ones sent at once wait for each other.
-var memory = semaphore.NewWeighted(DefaultMaxMemory)
-
 // collectAbove is the expected cost in bytes from which a decode first returns
 // the garbage of earlier ones to the system. Below it, the collector's own
 // pace is good enough.
 const collectAbove = 48_000_000
 
+// Cost is the memory that Decode needs at most for a picture, in bytes, data
+// included, from its header alone. Its errors are those that Decode finds there.
+func Cost(data []byte, limits Limits) (int64, error) {
+	_, info, err := check(data, limits.withDefaults())
+	return info.Memory, err
+}
+
+// check looks at a picture's header and says what decoding it takes. Where it
+// fails, info is set as far as known.
+func check(data []byte, limits Limits) (header, Info, error) {
+	if int64(len(data)) > limits.MaxBytes {
+		return header{}, Info{}, fmt.Errorf("%w: %d bytes, limit %d", ErrTooLarge, len(data), limits.MaxBytes)
+	}
+	h, err := probe(data)
+	info := h.info()
+	if err != nil {
+		return h, info, err
+	}
+	if h.width <= 0 || h.height <= 0 {
+		return h, info, fmt.Errorf("%w: %s of %dx%d pixels", ErrCorrupt, h.format, h.width, h.height)
+	}
+	if int64(h.width)*int64(h.height) > int64(limits.MaxPixels) {
+		return h, info, fmt.Errorf("%w: %dx%d pixels, limit %d", ErrTooLarge, h.width, h.height, limits.MaxPixels)
+	}
+	info.Reduced, info.Memory, err = limits.plan(&h, int64(len(data)))
+	if info.Reduced > 1 {
+		h.warn(WarnReduced, "The picture is large; it was looked at at 1/%d of its width and height.", info.Reduced)
+		info.Warnings = h.warnings
+	}
+	return h, info, err
+}
+
 // open decodes data into whatever type its decoder makes. The caller calls
 // release once the picture has its final form. Where quick is not nil it is
 // called first, after all checks, and what it doesn't decode is left to the
-// format's decoder.
+// format's decoder; it is not asked about a picture that is read smaller than it is.
 func open(data []byte, limits Limits, quick func(header) (image.Image, bool)) (img image.Image, info Info, release func(), err error) {
 	limits = limits.withDefaults()
-	if int64(len(data)) > limits.MaxBytes {
-		return nil, info, nil, fmt.Errorf("%w: %d bytes, limit %d", ErrTooLarge, len(data), limits.MaxBytes)
-	}
-	h, err := probe(data)
-	info = h.info()
+	h, info, err := check(data, limits)
 	if err != nil {
 		return nil, info, nil, err
 	}
-	if h.width <= 0 || h.height <= 0 {
-		return nil, info, nil, fmt.Errorf("%w: %s of %dx%d pixels", ErrCorrupt, h.format, h.width, h.height)
+	release, err = limits.reserve(info.Memory)
+	if err != nil {
+		return nil, info, nil, err
 	}
-	if int64(h.width)*int64(h.height) > int64(limits.MaxPixels) {
-		return nil, info, nil, fmt.Errorf("%w: %dx%d pixels, limit %d", ErrTooLarge, h.width, h.height, limits.MaxPixels)
-	}
-	info.Memory = max(h.decodeBytes, h.convertBytes) + int64(len(data))
-	if info.Memory > limits.MaxMemory {
-		return nil, info, nil, fmt.Errorf("%w: %dx%d %s needs %d MB to decode, limit %d MB",
-			ErrTooLarge, h.width, h.height, h.format, info.Memory/1e6, limits.MaxMemory/1e6)
-	}
-
-	weight := min(info.Memory, DefaultMaxMemory)
-	if err := memory.Acquire(context.Background(), weight); err != nil {
-		return nil, info, nil, fmt.Errorf("waiting for memory: %w", err)
-	}
-	giveBack := func() { memory.Release(weight) }
+	giveBack := release
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%w: %s decoder: %v", ErrCorrupt, h.format, r)
@@ -246,10 +271,14 @@ func open(data []byte, limits Limits, quick func(header) (image.Image, bool)) (i
 		debug.FreeOSMemory()
 	}
 	done := false
-	if quick != nil {
+	if quick != nil && info.Reduced == 1 {
 		img, done = quick(h)
 	}
-	if !done {
+	switch {
+	case done:
+	case info.Reduced > 1:
+		img, err = h.decodeReduced(info.Reduced)
+	default:
 		img, err = h.decode(h.input())
 	}
 	if err != nil {
@@ -257,13 +286,29 @@ func open(data []byte, limits Limits, quick func(header) (image.Image, bool)) (i
 	}
 	// The estimate stands on the header; a decoder that found another size
 	// than the one that was checked must not get further.
-	if b := img.Bounds(); b.Dx() != h.width || b.Dy() != h.height {
-		return nil, info, nil, fmt.Errorf("%w: %s of %dx%d pixels announced as %dx%d", ErrCorrupt, h.format, b.Dx(), b.Dy(), h.width, h.height)
+	w, ht := reduced(h.width, info.Reduced), reduced(h.height, info.Reduced)
+	if b := img.Bounds(); b.Dx() != w || b.Dy() != ht {
+		return nil, info, nil, fmt.Errorf("%w: %s of %dx%d pixels announced as %dx%d", ErrCorrupt, h.format, b.Dx(), b.Dy(), w, ht)
 	}
 	if large {
 		debug.FreeOSMemory()
 	}
 	return img, info, giveBack, nil
+}
+
+// reserve makes room for a picture, and returns what gives it back.
+func (l Limits) reserve(bytes int64) (release func(), err error) {
+	if l.Room != nil {
+		if bytes > l.Room.bytes {
+			return nil, fmt.Errorf("%w: needs %d bytes to decode, %d were reserved", ErrTooLarge, bytes, l.Room.bytes)
+		}
+		return func() {}, nil // the caller's to give back
+	}
+	room, err := process.Reserve(context.Background(), bytes)
+	if err != nil {
+		return nil, err
+	}
+	return room.Release, nil
 }
 
 // classify sorts a decoder's error into this package's kinds.

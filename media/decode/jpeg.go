@@ -272,6 +272,7 @@ func (h *header) jpegFrame(body []byte, progressive bool) (rgb bool, err error) 
 	px := int64(h.width) * int64(h.height)
 	mcus := ((int64(h.width) + 8*hMax - 1) / (8 * hMax)) * ((int64(h.height) + 8*vMax - 1) / (8 * vMax))
 	planes := mcus * perMCU * 64
+	h.planes, h.components, h.progressive = planes, nComp, progressive
 	h.decodeBytes = planes
 	if progressive {
 		h.decodeBytes += 4 * planes // coefficients of four bytes, kept to the end

@@ -87,6 +87,7 @@ func (h *header) probePNG(data []byte) error {
 	}
 	px := int64(h.width) * int64(h.height)
 	h.decodeBytes = perPixel * px
+	h.interlaced = interlaced
 	if interlaced {
 		h.decodeBytes *= 2 // the seven passes are pictures of their own
 	}

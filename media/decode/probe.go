@@ -20,6 +20,12 @@ type header struct {
 	// The most that is allocated while the decoder runs, and while its picture
 	// and the final one exist together, in bytes.
 	decodeBytes, convertBytes int64
+
+	// Of a JPEG: its samples at full size, in bytes, and how they are stored.
+	planes      int64
+	components  int
+	progressive bool
+	interlaced  bool // of a PNG
 }
 
 // input gives the bytes for the decoder.

@@ -14,6 +14,7 @@ const (
 	WarnAnimated      = "animated"               // the first of several frames was read
 	WarnSeveral       = "several_pictures"       // the first of several pictures or pages was read
 	WarnTruncated     = "truncated"              // the end of the file is missing
+	WarnReduced       = "reduced"                // a large picture was read at a part of its size
 	WarnHuffmanTables = "huffman_tables_missing" // a JPEG's tables were replaced by the standard ones
 )
 

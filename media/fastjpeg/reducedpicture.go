@@ -102,6 +102,7 @@ func (r *reduction) ycbcr(bounds image.Rectangle) image.Image {
 	r.spread(y, img.Y, img.YStride, 1, bounds)
 	r.spread(cb, img.Cb, img.CStride, 1, bounds)
 	r.spread(cr, img.Cr, img.CStride, 1, bounds)
+	r.parts = nil
 	return img
 }
 
