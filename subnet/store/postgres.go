@@ -58,6 +58,8 @@ func (s *Store) explainPostgres(err error) error {
 		return err
 	}
 	switch {
+	case e.Code == "23503": // a foreign key
+		return ErrNotFound // what it belongs to
 	case e.Code == "53100":
 		return fmt.Errorf("%s: %w (%w); try: making room", s.name, ErrFull, err)
 	case e.Code == "25006", e.Code == "42501":

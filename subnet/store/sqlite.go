@@ -32,33 +32,37 @@ const (
 // to the file system when Sweep asks for it.
 func (s *Store) openSQLite(ctx context.Context, path string) error {
 	s.name = path
-	pragmas := url.Values{"_pragma": {
-		"busy_timeout(" + busyTimeout + ")", "auto_vacuum(INCREMENTAL)", "journal_mode(WAL)",
-		"foreign_keys(1)", "secure_delete(1)", "trusted_schema(0)",
-	}, "_txlock": {"immediate"}}
+	writing := []string{
+		"busy_timeout(" + busyTimeout + ")", "journal_mode(WAL)", "foreign_keys(1)", "secure_delete(1)", "trusted_schema(0)",
+	}
 	if path == Memory {
 		// A second connection would open a second, empty database.
-		s.write = openDB("file::memory:?"+pragmas.Encode(), 1)
+		s.write = openDB("file::memory:", 1, writing...)
 		s.read = s.write
 		return s.wrap("opening a database in memory", s.write.PingContext(ctx))
 	}
 	if path == "" {
 		return fmt.Errorf("%w: the database has no file name; try: sqlite:service.db", ErrInvalid)
 	}
-	if err := makeFile(path); err != nil {
+	empty, err := makeFile(path)
+	if err != nil {
 		return err
 	}
+	if empty {
+		// Only then, and before all else, it has an effect; but it writes each time.
+		writing = append([]string{"auto_vacuum(INCREMENTAL)"}, writing...)
+	}
 	file := "file:" + (&url.URL{Path: path}).EscapedPath()
-	s.write = openDB(file+"?"+pragmas.Encode(), 1)
+	s.write = openDB(file, 1, writing...)
 	if err := s.write.PingContext(ctx); err != nil {
 		return s.wrap("opening the database", err)
 	}
-	s.read = openDB(file+"?"+url.Values{"_pragma": {"busy_timeout(" + busyTimeout + ")", "query_only(1)"}}.Encode(), readers)
+	s.read = openDB(file, readers, "busy_timeout("+busyTimeout+")", "query_only(1)")
 	return nil
 }
 
-func openDB(dsn string, connections int) *sql.DB {
-	db, err := sql.Open("sqlite", dsn)
+func openDB(file string, connections int, pragmas ...string) *sql.DB {
+	db, err := sql.Open("sqlite", file+"?"+url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}.Encode())
 	if err != nil {
 		panic(err) // the driver's name is wrong
 	}
@@ -68,23 +72,26 @@ func openDB(dsn string, connections int) *sql.DB {
 }
 
 // makeFile makes the file where it is missing, for its owner alone; SQLite gives
-// the files beside it the same mode.
-func makeFile(path string) error {
+// the files beside it the same mode. It says whether the file is empty.
+func makeFile(path string) (empty bool, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("making the database's folder: %w; try: a folder that you can write to", err)
+		return false, fmt.Errorf("making the database's folder: %w; try: a folder that you can write to", err)
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		info, err := os.Stat(path)
-		if err == nil && !info.Mode().IsRegular() {
-			return fmt.Errorf("%s is no file; try: the path of a database file", path)
+		if err != nil {
+			return false, fmt.Errorf("opening the database: %w", err)
 		}
-		return err
+		if !info.Mode().IsRegular() {
+			return false, fmt.Errorf("%s is no file; try: the path of a database file", path)
+		}
+		return info.Size() == 0, nil
 	}
 	if err != nil {
-		return fmt.Errorf("making the database: %w; try: a folder that you can write to", err)
+		return false, fmt.Errorf("making the database: %w; try: a folder that you can write to", err)
 	}
-	return f.Close()
+	return true, f.Close()
 }
 
 // explainSQLite names the file and what to try.
@@ -92,6 +99,9 @@ func (s *Store) explainSQLite(err error) error {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
 		return err
+	}
+	if e.Code() == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY {
+		return ErrNotFound // what it belongs to
 	}
 	switch e.Code() & 0xff { // the rest is detail
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:

@@ -17,6 +17,10 @@ import (
 var postgres *storetest.Postgres
 
 func TestMain(m *testing.M) {
+	if path := os.Getenv(childFile); path != "" { // of TestKill
+		fmt.Fprintln(os.Stderr, "child:", child(path))
+		os.Exit(1)
+	}
 	var err error
 	if postgres, err = storetest.StartPostgres(); err != nil && !errors.Is(err, storetest.ErrNoPostgres) {
 		fmt.Fprintln(os.Stderr, "PostgreSQL:", err)

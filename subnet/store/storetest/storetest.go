@@ -19,6 +19,8 @@ func Run(t *testing.T, database func(*testing.T) string) {
 	for name, test := range map[string]func(*testing.T, func(*testing.T) *fixture){
 		"Detections": testDetections, "Lists": testLists, "Purge": testPurge, "DetectionsRefused": testRefused,
 		"Keys": testKeys, "Rotation": testRotation, "Limits": testLimits,
+		"Feedback": testFeedback, "Shares": testShares, "Counts": testCounts, "Idempotency": testIdempotency,
+		"Jobs": testJobs, "JobsRefused": testJobsRefused, "Workers": testWorkers, "Deliveries": testDeliveries, "Sweep": testSweep,
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, func(t *testing.T) *fixture { return open(t, database(t)) })
