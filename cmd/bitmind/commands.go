@@ -14,6 +14,7 @@ func commands() []*cobra.Command {
 		newUnstakeCmd(),
 		newMetagraphCmd(),
 		newPredictCmd(),
+		newDetectCmd(),
 		newModelCmd(),
 		newEvalCmd(),
 		newDataCmd(),
