@@ -4,7 +4,8 @@
 #
 #   bench/run.sh                 five rounds: about 15 minutes on 2 cores
 #   bench/run.sh quick           one short round
-#   bench/run.sh [quick] PART... only these: npr runtime loader first axon challenge chain sdk
+#   bench/run.sh [quick] PART... only these: npr runtime loader first axon challenge api
+#                                chain sdk
 #
 # Every measurement is kept in dist/bench.json. docs/benchmarks.md says what the
 # figures mean. The peers are installed once by scripts/python.sh; one that cannot
@@ -19,7 +20,7 @@ if [[ "${1:-}" == quick ]]; then
   shift
 fi
 parts=("$@")
-[[ $# -gt 0 ]] || parts=(npr runtime loader first axon challenge chain sdk)
+[[ $# -gt 0 ]] || parts=(npr runtime loader first axon challenge api chain sdk)
 
 work="$(mktemp -d)"
 pids=()
@@ -121,6 +122,27 @@ challenge() {
   [[ -z "$torch" ]] || measure challenge-all.peer "$torch" bench/challenge_peer.py "$seconds" "$cores"
 }
 
+# Detections by HTTP of 512-pixel JPEGs, the same graph in both, what only ours does
+# left out; then many large pictures at once, each round at a fresh service.
+api() {
+  local model clients
+  for model in fast best; do
+    for clients in 1 16 64; do
+      measure "api-$model-$clients.ours" "$work/apiload" -clients "$clients" -seconds "$seconds" -pid "${serve_pid[$model]}" \
+        -url "http://127.0.0.1:${serve_port[$model]}/v1/detect?robustness=false&provenance=false"
+      [[ -z "$fastapi" ]] || measure "api-$model-$clients.peer" "$work/apiload" -clients "$clients" -seconds "$seconds" \
+        -pid "${peer_pid[$model]}" -url "http://127.0.0.1:${peer_port_of[$model]}/v1/detect"
+    done
+  done
+  "$work/bitmind" serve --listen 127.0.0.1:19120 --store "$work/flood.db" 2>"$work/flood.log" &
+  local flooded=$!
+  pids+=("$flooded")
+  ready 19120
+  measure api-flood.ours "$work/apiload" -flood 500 -pid "$flooded" -url http://127.0.0.1:19120/v1/detect
+  kill "$flooded"
+  wait "$flooded" || true
+}
+
 chain() {
   measure blocks-memory.ours gobench localnet.test 'Blocks/memory$'
   measure blocks-disk.ours gobench localnet.test 'Blocks/disk$'
@@ -150,6 +172,16 @@ serving() {
     sleep 0.1
   done
   echo "nothing listens on port $1" >&2
+  return 1
+}
+
+# ready PORT waits until the service there answers.
+ready() {
+  for _ in $(seq 600); do
+    if curl -sf "http://127.0.0.1:$1/readyz" >/dev/null; then return; fi
+    sleep 0.1
+  done
+  echo "the service on port $1 is not ready" >&2
   return 1
 }
 
@@ -187,6 +219,25 @@ prepare_axon() {
 prepare_challenge() {
   prepare_torch
   testbinary challenge.test subnet/challenge
+}
+prepare_api() {
+  fastapi="$(peer fastapi)"
+  declare -gA serve_pid serve_port=([fast]=19111 [best]=19112) peer_pid peer_port_of=([fast]=19113 [best]=19114)
+  go build -o "$work/bitmind" ./cmd/bitmind
+  go build -o "$work/apiload" ./bench/apiload
+  local model
+  for model in fast best; do
+    "$work/bitmind" serve --model "$model" --listen "127.0.0.1:${serve_port[$model]}" --store "$work/$model.db" 2>"$work/$model.log" &
+    serve_pid[$model]=$!
+    pids+=($!)
+    if [[ -n "$fastapi" ]]; then
+      "$fastapi" bench/api_peer.py "models/$model" "${peer_port_of[$model]}" 2>"$work/peer-$model.log" &
+      peer_pid[$model]=$!
+      pids+=($!)
+      serving "${peer_port_of[$model]}"
+    fi
+    ready "${serve_port[$model]}"
+  done
 }
 prepare_sdk() {
   bittensor="$(peer sdk-10.5.0)"

@@ -59,6 +59,36 @@ var figures = []figure{
 	{name: "dendrite: 256 axons asked at once", unit: "ms", series: "dendrite", key: "median_ms", scale: 1, lower: true, aimRatio: 10},
 	{name: "challenges from a 1024-pixel JPEG: one core", unit: "1/s", series: "challenge-one", key: "challenges/s", scale: 1, aimRatio: 3},
 	{name: "challenges from a 1024-pixel JPEG: all cores", unit: "1/s", series: "challenge-all", key: "challenges/s", scale: 1, aimRatio: 3},
+	{name: "detections with fast, 1 client: rate", unit: "requests/s", series: "api-fast-1", key: "requests_per_s", scale: 1},
+	{name: "detections with fast, 1 client: median", unit: "ms", series: "api-fast-1", key: "p50_ms", scale: 1, lower: true},
+	{name: "detections with fast, 1 client: 95th percentile", unit: "ms", series: "api-fast-1", key: "p95_ms", scale: 1, lower: true},
+	{name: "detections with fast, 1 client: 99th percentile", unit: "ms", series: "api-fast-1", key: "p99_ms", scale: 1, lower: true},
+	{name: "detections with fast, 16 clients: rate", unit: "requests/s", series: "api-fast-16", key: "requests_per_s", scale: 1, aimRatio: 2},
+	{name: "detections with fast, 16 clients: median", unit: "ms", series: "api-fast-16", key: "p50_ms", scale: 1, lower: true},
+	{name: "detections with fast, 16 clients: 95th percentile", unit: "ms", series: "api-fast-16", key: "p95_ms", scale: 1, lower: true},
+	{name: "detections with fast, 16 clients: 99th percentile", unit: "ms", series: "api-fast-16", key: "p99_ms", scale: 1, lower: true},
+	{name: "detections with fast, 64 clients: rate", unit: "requests/s", series: "api-fast-64", key: "requests_per_s", scale: 1},
+	{name: "detections with fast, 64 clients: median", unit: "ms", series: "api-fast-64", key: "p50_ms", scale: 1, lower: true},
+	{name: "detections with fast, 64 clients: 95th percentile", unit: "ms", series: "api-fast-64", key: "p95_ms", scale: 1, lower: true},
+	{name: "detections with fast, 64 clients: 99th percentile", unit: "ms", series: "api-fast-64", key: "p99_ms", scale: 1, lower: true},
+	{name: "detections with fast: peak memory of all that", unit: "MB", series: "api-fast-64", key: "peak_mb", scale: 1, lower: true, aimRatio: 3},
+	{name: "detections with best, 1 client: rate", unit: "requests/s", series: "api-best-1", key: "requests_per_s", scale: 1},
+	{name: "detections with best, 1 client: median", unit: "ms", series: "api-best-1", key: "p50_ms", scale: 1, lower: true},
+	{name: "detections with best, 1 client: 95th percentile", unit: "ms", series: "api-best-1", key: "p95_ms", scale: 1, lower: true},
+	{name: "detections with best, 1 client: 99th percentile", unit: "ms", series: "api-best-1", key: "p99_ms", scale: 1, lower: true},
+	{name: "detections with best, 16 clients: rate", unit: "requests/s", series: "api-best-16", key: "requests_per_s", scale: 1, aimRatio: 1.15},
+	{name: "detections with best, 16 clients: median", unit: "ms", series: "api-best-16", key: "p50_ms", scale: 1, lower: true},
+	{name: "detections with best, 16 clients: 95th percentile", unit: "ms", series: "api-best-16", key: "p95_ms", scale: 1, lower: true},
+	{name: "detections with best, 16 clients: 99th percentile", unit: "ms", series: "api-best-16", key: "p99_ms", scale: 1, lower: true},
+	{name: "detections with best, 64 clients: rate", unit: "requests/s", series: "api-best-64", key: "requests_per_s", scale: 1},
+	{name: "detections with best, 64 clients: median", unit: "ms", series: "api-best-64", key: "p50_ms", scale: 1, lower: true},
+	{name: "detections with best, 64 clients: 95th percentile", unit: "ms", series: "api-best-64", key: "p95_ms", scale: 1, lower: true},
+	{name: "detections with best, 64 clients: 99th percentile", unit: "ms", series: "api-best-64", key: "p99_ms", scale: 1, lower: true},
+	{name: "detections with best: peak memory of all that", unit: "MB", series: "api-best-64", key: "peak_mb", scale: 1, lower: true, aimRatio: 3},
+	{name: "500 pictures of 10 MB at once: answered", unit: "pictures", series: "api-flood", key: "answered", scale: 1},
+	{name: "500 pictures of 10 MB at once: refused with 429 or 503", unit: "pictures", series: "api-flood", key: "shed", scale: 1},
+	{name: "500 pictures of 10 MB at once: lost without an answer", unit: "pictures", series: "api-flood", key: "lost", scale: 1, lower: true},
+	{name: "500 pictures of 10 MB at once: peak memory", unit: "MB", series: "api-flood", key: "peak_mb", scale: 1, lower: true, aimValue: 1000},
 	{name: "localnet, empty blocks in memory", unit: "blocks/s", series: "blocks-memory", key: "blocks/s", scale: 1},
 	{name: "localnet, empty blocks saved to disk", unit: "blocks/s", series: "blocks-disk", key: "blocks/s", scale: 1},
 	{name: "epoch, 256 neurons, 64 validators: Yuma 2", unit: "ms", series: "epoch-yuma2", key: "ns/op", scale: perNanosecond, lower: true, aimValue: 10},
@@ -215,6 +245,9 @@ func median(values []float64) float64 {
 
 // number gives three digits, more only before the point.
 func number(v float64) string {
+	if v == 0 {
+		return "0"
+	}
 	digits := 2 - int(math.Floor(math.Log10(math.Abs(v))))
 	text := strconv.FormatFloat(v, 'f', max(digits, 0), 64)
 	if strings.Contains(text, ".") {
