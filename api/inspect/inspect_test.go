@@ -17,6 +17,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/api/schema"
 	"github.com/maxmos001/bitmind-subnet/media/provenance"
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
+	"github.com/maxmos001/bitmind-subnet/subnet/proxy"
 )
 
 // brightness is a detector whose score is the mean red of a picture, so that what
@@ -310,8 +311,8 @@ func TestExpectedWait(t *testing.T) {
 
 type miners struct{ err error }
 
-func (m miners) Ask(context.Context, image.Image) (NetworkAnswer, error) {
-	return NetworkAnswer{Prediction: 0.9, Asked: 5, Answered: 4, Agreement: 0.75, UIDs: []uint16{2, 3, 5, 7}}, m.err
+func (m miners) Ask(context.Context, proxy.Picture) (proxy.Answer, error) {
+	return proxy.Answer{Prediction: 0.9, Asked: 5, Answered: 4, Agreement: 0.75, Replies: make([]proxy.Reply, 4)}, m.err
 }
 
 func TestNetwork(t *testing.T) {
@@ -324,7 +325,7 @@ func TestNetwork(t *testing.T) {
 	if got, err = in.Inspect(t.Context(), grey(t, 256, 256, 10), schema.Options{Models: []string{"first"}}); err != nil || got.Detection.Network != nil || got.Detection.Verdict != "real" {
 		t.Errorf("the detector alone: %+v, %v", got.Detection, err)
 	}
-	in = start(t, Config{Network: miners{err: ErrNoAnswer}})
+	in = start(t, Config{Network: miners{err: proxy.ErrNoMiners}})
 	var p *schema.Problem
 	if _, err := in.Inspect(t.Context(), grey(t, 256, 256, 10), schema.Options{}); !errors.As(err, &p) || p.Status != 503 || p.Code != schema.CodeNetworkUnanswered {
 		t.Errorf("without an answer: %v", err)

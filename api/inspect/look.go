@@ -12,6 +12,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/api/schema"
 	"github.com/maxmos001/bitmind-subnet/media/decode"
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
+	"github.com/maxmos001/bitmind-subnet/subnet/proxy"
 )
 
 // sight is what a detector says of one picture.
@@ -60,7 +61,7 @@ func (l *look) run(ctx context.Context) (Result, error) {
 	l.timing.DecodeMS = ms(time.Since(begin))
 
 	d := schema.Detection{Status: schema.StatusDone, Media: l.media()}
-	var network NetworkAnswer
+	var network proxy.Answer
 	answers := make([]said, len(l.panel.models))
 	var copies [2]float64
 	begin = time.Now()
@@ -68,7 +69,7 @@ func (l *look) run(ctx context.Context) (Result, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	if l.panel.network {
 		g.Go(func() (err error) {
-			network, err = l.in.cfg.Network.Ask(ctx, l.img)
+			network, err = l.in.cfg.Network.Ask(ctx, proxy.Picture{Data: l.data, Image: l.img})
 			return err
 		})
 	}
@@ -156,15 +157,15 @@ func verdict(b schema.Bands, score float64) string {
 }
 
 // decide fills in who said what, and the verdict of who decides.
-func (l *look) decide(d *schema.Detection, network NetworkAnswer, answers []said) {
+func (l *look) decide(d *schema.Detection, network proxy.Answer, answers []said) {
 	if l.panel.network {
 		bands := l.band(detector.DefaultBand)
 		d.Models = append(d.Models, schema.ModelScore{
-			Name: NetworkName, Score: network.Prediction, Verdict: verdict(bands, network.Prediction), MS: ms(network.Took),
+			Name: NetworkName, Score: network.Prediction, Verdict: verdict(bands, network.Prediction), MS: ms(network.Elapsed),
 		})
 		d.Model, d.Bands = &schema.Model{Name: NetworkName}, &bands
 		d.Network = &schema.Network{
-			Asked: network.Asked, Answered: network.Answered, Agreement: network.Agreement, UIDs: network.UIDs,
+			Asked: network.Asked, Answered: network.Answered, Agreement: network.Agreement, UIDs: network.UIDs(),
 		}
 	}
 	for i, m := range l.panel.models {

@@ -2,26 +2,15 @@ package inspect
 
 import (
 	"context"
-	"image"
-	"time"
+
+	"github.com/maxmos001/bitmind-subnet/subnet/proxy"
 )
 
 // NetworkName is what the subnet's miners together are called among the
 // detectors.
 const NetworkName = "network"
 
-// Network asks the miners of a subnet.
+// Network asks the miners of a subnet; *proxy.Proxy and *proxy.Client do.
 type Network interface {
-	// Ask has miners judge a picture. ErrNoAnswer says that none of them did.
-	Ask(ctx context.Context, img image.Image) (NetworkAnswer, error)
-}
-
-// NetworkAnswer is what the miners said.
-type NetworkAnswer struct {
-	Prediction float64 // in [0,1], of the answers together
-	Asked      int
-	Answered   int
-	Agreement  float64 // share of the answers on the prediction's side of one half
-	UIDs       []uint16
-	Took       time.Duration
+	Ask(ctx context.Context, p proxy.Picture) (proxy.Answer, error)
 }

@@ -8,10 +8,8 @@ import (
 	"github.com/maxmos001/bitmind-subnet/api/schema"
 	"github.com/maxmos001/bitmind-subnet/media/decode"
 	"github.com/maxmos001/bitmind-subnet/ml/serving"
+	"github.com/maxmos001/bitmind-subnet/subnet/proxy"
 )
-
-// ErrNoAnswer says that no miner answered.
-var ErrNoAnswer = errors.New("no miner answered")
 
 // invalid says that a field of the question is wrong.
 func invalid(location, message string) *schema.Problem {
@@ -39,9 +37,9 @@ func (in *Inspector) problem(ctx context.Context, err error) error {
 		return of(http.StatusUnsupportedMediaType, schema.CodeUnsupportedMedia, "Not a picture that is read here")
 	case errors.Is(err, decode.ErrTruncated), errors.Is(err, decode.ErrCorrupt):
 		return of(http.StatusUnprocessableEntity, schema.CodeDamagedPicture, "Damaged picture")
-	case errors.Is(err, serving.ErrBusy), errors.Is(err, serving.ErrStopped):
+	case errors.Is(err, serving.ErrBusy), errors.Is(err, serving.ErrStopped), errors.Is(err, proxy.ErrBusy):
 		return Overloaded(1)
-	case errors.Is(err, ErrNoAnswer):
+	case errors.Is(err, proxy.ErrNoMiners), errors.Is(err, proxy.ErrUnanswered):
 		p := of(http.StatusServiceUnavailable, schema.CodeNetworkUnanswered, "No miner answered")
 		p.RetryAfter = 5
 		return p
