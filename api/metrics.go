@@ -1,59 +1,84 @@
 package api
 
 import (
+	"net/http"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// metrics returns the registry behind /metrics: the process, and the subnet
-// read at each scrape.
-func (s *server) metrics() *prometheus.Registry {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+// metrics is what /metrics tells: the process, the requests, the memory of
+// uploads, and the subnet.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	latency  *prometheus.HistogramVec
+	refused  *prometheus.CounterVec
+	verdicts *prometheus.CounterVec
+	inFlight prometheus.Gauge
+}
+
+func newMetrics(s *Server) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "bitmind_http_requests_total", Help: "Requests by route and status.",
+		}, []string{"route", "method", "status"}),
+		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "bitmind_http_request_duration_seconds", Help: "Time from a request's header to the end of its answer.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120},
+		}, []string{"route"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "bitmind_refused_total", Help: "Requests and pictures of batches that were refused, by the problem's code.",
+		}, []string{"code"}),
+		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "bitmind_detections_total", Help: "Pictures that were judged, by verdict and deciding model.",
+		}, []string{"verdict", "model"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "bitmind_pictures_in_flight", Help: "Pictures being judged or waiting for it.",
+		}),
+	}
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.requests, m.latency, m.refused, m.verdicts, m.inFlight,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "bitmind_upload_memory_bytes", Help: "Memory held by encoded pictures under way.",
+		}, func() float64 { return float64(s.bodies.used.Load()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "bitmind_upload_memory_limit_bytes", Help: "The most that encoded pictures may take.",
+		}, func() float64 { return float64(s.bodies.size) }),
+	)
 	if s.Subnet != nil {
-		registry.MustRegister(subnetCollector{s.Subnet})
+		m.registry.MustRegister(subnetCollector{s.Subnet})
 	}
-	return registry
+	return m
 }
 
-type subnetCollector struct{ subnet Subnet }
-
-var (
-	blockDesc      = prometheus.NewDesc("bitmind_block", "Number of the chain's newest block.", nil, nil)
-	challengesDesc = prometheus.NewDesc("bitmind_challenges_total", "Challenges by class of the image.", []string{"label"}, nil)
-	weightsDesc    = prometheus.NewDesc("bitmind_weights_set_total", "Weight settings confirmed on the chain.", nil, nil)
-
-	minerLabels   = []string{"uid", "detector"}
-	askedDesc     = prometheus.NewDesc("bitmind_miner_asked_total", "Challenges sent to the miner.", minerLabels, nil)
-	answeredDesc  = prometheus.NewDesc("bitmind_miner_answered_total", "Challenges the miner answered.", minerLabels, nil)
-	accuracyDesc  = prometheus.NewDesc("bitmind_miner_accuracy", "Share of the answers that were right.", minerLabels, nil)
-	scoreDesc     = prometheus.NewDesc("bitmind_miner_score", "Moving score in [0,1].", minerLabels, nil)
-	incentiveDesc = prometheus.NewDesc("bitmind_miner_incentive", "Share of the miners' pay in [0,1].", minerLabels, nil)
-)
-
-func (subnetCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{blockDesc, challengesDesc, weightsDesc, askedDesc, answeredDesc, accuracyDesc, scoreDesc, incentiveDesc} {
-		ch <- d
-	}
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-func (c subnetCollector) Collect(ch chan<- prometheus.Metric) {
-	send := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, kind, value, labels...)
+// observe counts a request that was answered, and logs it.
+func (s *Server) observe(r *http.Request, about *request, answer *recorder, took time.Duration) {
+	// The pattern, for a path may hold anything.
+	_, route, ok := strings.Cut(r.Pattern, " ")
+	if !ok {
+		route = r.Pattern
 	}
-	s := c.subnet.Snapshot()
-	send(blockDesc, prometheus.GaugeValue, float64(s.Blocks))
-	send(challengesDesc, prometheus.CounterValue, float64(s.Images.Real), "real")
-	send(challengesDesc, prometheus.CounterValue, float64(s.Images.Synthetic), "synthetic")
-	send(weightsDesc, prometheus.CounterValue, float64(s.WeightsSet))
-	for _, m := range s.Miners {
-		labels := []string{strconv.Itoa(int(m.UID)), m.Detector}
-		send(askedDesc, prometheus.CounterValue, float64(m.Asked), labels...)
-		send(answeredDesc, prometheus.CounterValue, float64(m.Answered), labels...)
-		send(accuracyDesc, prometheus.GaugeValue, m.Accuracy, labels...)
-		send(scoreDesc, prometheus.GaugeValue, m.Score, labels...)
-		send(incentiveDesc, prometheus.GaugeValue, m.Incentive, labels...)
+	if route == "" {
+		route = "none"
 	}
+	method := r.Method
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete, http.MethodOptions:
+	default:
+		method = "other"
+	}
+	s.metrics.requests.WithLabelValues(route, method, strconv.Itoa(answer.status)).Inc()
+	s.metrics.latency.WithLabelValues(route).Observe(took.Seconds())
+	s.log.Debug("answered", "request_id", about.id, "method", r.Method, "path", r.URL.Path, "status", answer.status,
+		"bytes", answer.bytes, "ms", took.Milliseconds(), "key", about.asker.name(), "address", about.asker.address)
 }

@@ -52,3 +52,9 @@ const (
 	CodeNetworkUnanswered = "network_unanswered" // 503: no miner answered
 	CodeInternal          = "internal"           // 500
 )
+
+// GetStatus is the HTTP status that the document is sent with.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType is the kind of content that the document is sent as.
+func (*Problem) ContentType(string) string { return "application/problem+json" }

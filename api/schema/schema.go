@@ -95,10 +95,10 @@ type ModelScore struct {
 // Media describes the picture that was judged.
 type Media struct {
 	SHA256 string `json:"sha256" doc:"of the bytes as sent"`
-	Width  int    `json:"width" doc:"pixels, upright"`
-	Height int    `json:"height" doc:"pixels, upright"`
-	Format string `json:"format" doc:"jpeg, png, webp, gif, heic, avif, tiff, bmp or mpo"`
-	Bytes  int64  `json:"bytes"`
+	Width  int    `json:"width,omitempty" doc:"pixels, upright"`
+	Height int    `json:"height,omitempty" doc:"pixels, upright"`
+	Format string `json:"format,omitempty" doc:"jpeg, png, webp, gif, heic, avif, tiff, bmp or mpo"`
+	Bytes  int64  `json:"bytes,omitempty"`
 	Kind   string `json:"kind,omitempty" doc:"what the picture seems to be: photograph, art, render, screenshot_or_document, graphic"`
 }
 
@@ -157,6 +157,9 @@ type Timing struct {
 	ProvenanceMS float64 `json:"provenance_ms,omitempty"`
 	TotalMS      float64 `json:"total_ms"`
 }
+
+// MaxBatchItems is the most pictures of a batch.
+const MaxBatchItems = 100
 
 // Batch asks about several pictures at once.
 type Batch struct {

@@ -13,6 +13,7 @@ func commands() []*cobra.Command {
 		newStakeCmd(),
 		newUnstakeCmd(),
 		newMetagraphCmd(),
+		newServeCmd(),
 		newPredictCmd(),
 		newDetectCmd(),
 		newModelCmd(),

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -16,7 +14,7 @@ import (
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
-	"github.com/maxmos001/bitmind-subnet/api"
+	"github.com/maxmos001/bitmind-subnet/api/inspect"
 	"github.com/maxmos001/bitmind-subnet/bittensor/localnet"
 	"github.com/maxmos001/bitmind-subnet/internal/homedir"
 	"github.com/maxmos001/bitmind-subnet/models"
@@ -38,7 +36,7 @@ type localnetOptions struct {
 	seed       uint64
 	images     imageFlags
 	rpc        string
-	listen     string
+	service    serviceFlags
 	json       bool
 	model      modelFlags
 }
@@ -88,7 +86,7 @@ answer clients on this machine only.`,
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the challenges (0: random)")
 	o.images.addTo(cmd)
 	f.StringVar(&o.rpc, "rpc", "127.0.0.1:9944", "address of the chain's JSON-RPC; port 0 picks a free one")
-	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "address of the API and the page; port 0 picks a free one")
+	o.service.addTo(cmd)
 	f.BoolVar(&o.json, "json", false, "print one JSON summary at the end")
 	// The fast one, so that a laptop has a challenge four times a second.
 	o.model.shipped = models.Fast
@@ -98,7 +96,7 @@ answer clients on this machine only.`,
 
 // endpoints is the form of <dir>/endpoints.json.
 type endpoints struct {
-	RPC  string `json:"rpc"`
+	RPC  string `json:"rpc,omitempty"`
 	HTTP string `json:"http"`
 }
 
@@ -179,11 +177,15 @@ func runLocalnet(ctx context.Context, cmd *cobra.Command, o localnetOptions) (er
 		return err
 	}
 	defer cfg.RPC.Close()
-	web, err := listen("--listen", o.listen)
+	web, err := listen("--listen", o.service.listen)
 	if err != nil {
 		return err
 	}
 	defer web.Close()
+	service, err := o.service.config(web, log)
+	if err != nil {
+		return err
+	}
 
 	view := newLocalnetView(cmd.OutOrStdout(), dir, endpoints{
 		RPC:  "ws://" + cfg.RPC.Addr().String(),
@@ -199,12 +201,24 @@ func runLocalnet(ctx context.Context, cmd *cobra.Command, o localnetOptions) (er
 	if err := writeJSON(filepath.Join(dir, "endpoints.json"), view.endpoints); err != nil {
 		return fmt.Errorf("writing endpoints.json: %w", err)
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "chain %s\npage  %s\n", view.endpoints.RPC, view.endpoints.HTTP)
+	fmt.Fprintf(cmd.ErrOrStderr(), "chain %s\npage  %s\ndocs  %s/docs\n", view.endpoints.RPC, view.endpoints.HTTP, view.endpoints.HTTP)
+	service.Subnet = subnet
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var background sync.WaitGroup
-	background.Go(func() { serveStatus(ctx, web, subnet, cfg, log) })
+	background.Go(func() {
+		// The page judges with the best detector, whatever the miners use. A chain
+		// goes on without it.
+		load := func() ([]inspect.Model, error) { return openModels([]string{models.Best}, o.model, log) }
+		failed := func(err error) error {
+			log.Warn("the page has no detector", "error", err)
+			return nil
+		}
+		if err := runService(ctx, web, service, load, failed, log); err != nil {
+			log.Error("the API stopped", "error", err)
+		}
+	})
 	switch {
 	case live:
 		background.Go(func() { view.draw(ctx, subnet) })
@@ -263,24 +277,4 @@ func writeJSON(path string, v any) error {
 		return err
 	}
 	return renameio.WriteFile(path, append(data, '\n'), 0o644)
-}
-
-// serveStatus serves the API and the page until ctx ends.
-func serveStatus(ctx context.Context, listener net.Listener, subnet *devnet.Devnet, cfg devnet.Config, log *slog.Logger) {
-	server := &http.Server{
-		Handler:           api.New(api.Config{Subnet: subnet, Detector: cfg.Detector, Version: version, Logger: log}),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      60 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-	}
-	stop := context.AfterFunc(ctx, func() {
-		grace, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		defer cancel()
-		server.Shutdown(grace)
-	})
-	defer stop()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		log.Error("the API stopped", "error", err)
-	}
 }

@@ -1,0 +1,50 @@
+package api
+
+import (
+	"io"
+	"net/http"
+	"time"
+)
+
+// Limits of reading on after an answer was sent early, so that a client that
+// first sends and then listens does not find its connection reset.
+const (
+	drainBytes = 64 << 20
+	drainTime  = 10 * time.Second
+)
+
+// upload is a request's body that knows how far it was read.
+type upload struct {
+	io.ReadCloser
+	begun, ended bool
+}
+
+func (u *upload) Read(p []byte) (int, error) {
+	u.begun = true
+	n, err := u.ReadCloser.Read(p)
+	if err != nil {
+		u.ended = true
+	}
+	return n, err
+}
+
+// drain reads what is left of an upload that was answered before its end.
+func (u *upload) drain(w *recorder, r *http.Request) {
+	if u.ended || r.ContentLength == 0 {
+		return
+	}
+	w.flushHeader()
+	control := http.NewResponseController(w.ResponseWriter)
+	if control.Flush() != nil {
+		return
+	}
+	// A client that waits for "100 Continue" will not send now.
+	if !u.begun && r.Header.Get("Expect") != "" {
+		return
+	}
+	if control.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+		return
+	}
+	io.CopyN(io.Discard, u.ReadCloser, drainBytes)
+	_ = control.SetReadDeadline(time.Time{})
+}
