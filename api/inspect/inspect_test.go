@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/maxmos001/bitmind-subnet/api/schema"
+	"github.com/maxmos001/bitmind-subnet/media/decode"
 	"github.com/maxmos001/bitmind-subnet/media/provenance"
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/subnet/proxy"
@@ -169,6 +170,7 @@ func TestWarnings(t *testing.T) {
 		{"long", noisy(t, 900, 300, 90), WarnElongated},
 		{"quality 59", noisy(t, 400, 300, 59), WarnRecompressed},
 		{"quality 60", noisy(t, 400, 300, 60), ""},
+		{"without its end", bytes.TrimSuffix(noisy(t, 400, 300, 90), []byte{0xff, 0xd9}), decode.WarnTruncated},
 	} {
 		got, err := in.Inspect(t.Context(), test.data, schema.Options{})
 		if err != nil {

@@ -32,6 +32,9 @@ func (l *look) warnings() []schema.Warning {
 	add := func(code, format string, args ...any) {
 		all = append(all, schema.Warning{Code: code, Text: fmt.Sprintf(format, args...)})
 	}
+	for _, w := range l.info.Warnings {
+		add(w.Code, "%s", w.Text)
+	}
 	short, long := min(l.info.Width, l.info.Height), max(l.info.Width, l.info.Height)
 	if short < smallSide {
 		add(WarnSmall, "The picture is small (%d by %d pixels): much of what detectors look for is lost at this size.", l.info.Width, l.info.Height)

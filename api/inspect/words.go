@@ -3,8 +3,10 @@ package inspect
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/maxmos001/bitmind-subnet/api/schema"
+	"github.com/maxmos001/bitmind-subnet/media/decode"
 )
 
 // sure is how close to its end of the scale a score must be for "very likely".
@@ -13,7 +15,7 @@ const sure = 0.05
 // words say how sure the verdict is, and what it means.
 func words(d *schema.Detection, reference *schema.Reference) (confidence, explanation string) {
 	score := *d.Score
-	doubt := len(d.Warnings) > 0 || d.Robustness != nil && !d.Robustness.Holds
+	doubt := slices.ContainsFunc(d.Warnings, doubtful) || d.Robustness != nil && !d.Robustness.Holds
 	likely := func(very bool) string {
 		if very && !doubt {
 			return "very likely"
@@ -36,6 +38,16 @@ func words(d *schema.Detection, reference *schema.Reference) (confidence, explan
 		explanation += " A smaller or more compressed copy of the picture gets another verdict, so this one is less sure."
 	}
 	return confidence, explanation
+}
+
+// doubtful says whether a warning makes the score less sure; others say what was
+// looked at.
+func doubtful(w schema.Warning) bool {
+	switch w.Code {
+	case decode.WarnReduced, decode.WarnAnimated, decode.WarnSeveral:
+		return false
+	}
+	return true
 }
 
 // meaning compares the score with those of pictures whose origin is known.
