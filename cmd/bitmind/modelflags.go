@@ -28,6 +28,7 @@ type modelFlags struct {
 	device  string
 	threads int
 	brief   bool // for a few pictures
+	extras  bool // with what heatmaps need
 }
 
 func (f *modelFlags) addTo(cmd *cobra.Command) {
@@ -47,7 +48,7 @@ func (f *modelFlags) options(logger *slog.Logger) (detector.Options, error) {
 	if f.threads < 0 {
 		return detector.Options{}, usagef("--threads %d; try: 0 for all cores", f.threads)
 	}
-	return detector.Options{LibraryPath: f.library, Device: f.device, Threads: f.threads, Brief: f.brief, Logger: logger}, nil
+	return detector.Options{LibraryPath: f.library, Device: f.device, Threads: f.threads, Brief: f.brief, Extras: f.extras, Logger: logger}, nil
 }
 
 // open loads the detector; the caller closes it.

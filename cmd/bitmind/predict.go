@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
@@ -19,6 +20,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/media/dataset"
 	"github.com/maxmos001/bitmind-subnet/media/decode"
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
+	"github.com/maxmos001/bitmind-subnet/models"
 )
 
 type predictOptions struct {
@@ -41,9 +43,9 @@ it, at any depth), or - for standard input. A picture that cannot be read is
 reported and the others go on.
 
 With --heatmap FILE.png and one picture, the picture is also written with its
-parts coloured: red where they look AI-generated, blue where they look real, also
-those that the score does not depend on. That needs a detector that judges parts, such as
-one of the architecture ladeda.
+parts coloured: red where they raise the score, blue where they lower it, also
+those that the score does not depend on. All detectors inside the program judge parts;
+of others, those whose description has a heatmap do.
 
 ` + libraryHint + `
 
@@ -79,7 +81,7 @@ func (o predictOptions) run(cmd *cobra.Command, args []string) (err error) {
 	if o.heatmap != "" && len(files) != 1 {
 		return usagef("--heatmap draws one picture, not %d; try: name a single file", len(files))
 	}
-	o.model.brief = len(files) <= predictBrief
+	o.model.brief, o.model.extras = len(files) <= predictBrief, o.heatmap != ""
 	d, err := o.model.open(log)
 	if err != nil {
 		return err
@@ -197,11 +199,11 @@ func (p *predictor) draw(ctx context.Context, file, output string) error {
 	}
 	heatmapper, ok := p.detector.(detector.Heatmapper)
 	if !ok {
-		return detector.ErrNoHeatmap
+		return noHeatmap(detector.ErrNoHeatmap)
 	}
 	heatmap, err := heatmapper.Heatmap(ctx, img)
 	if errors.Is(err, detector.ErrNoHeatmap) {
-		return fmt.Errorf("%w; try: --model with one of the architecture ladeda", err)
+		return noHeatmap(err)
 	}
 	if err != nil {
 		return err
@@ -218,6 +220,10 @@ func (p *predictor) draw(ctx context.Context, file, output string) error {
 		return fmt.Errorf("writing the heatmap: %w", err)
 	}
 	return p.report(prediction{File: file, Score: heatmap.Score, Verdict: p.band.Verdict(heatmap.Score)})
+}
+
+func noHeatmap(err error) error {
+	return fmt.Errorf("%w; try: --model with one inside the program: %s", err, strings.Join(models.Names(), ", "))
 }
 
 // flush scores the pictures that wait.

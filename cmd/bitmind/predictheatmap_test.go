@@ -9,6 +9,7 @@ import (
 
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/ml/onnx"
+	"github.com/maxmos001/bitmind-subnet/models"
 )
 
 // heatmapDetector writes a detector whose patches are blocks of 8x8 pixels: the
@@ -79,7 +80,19 @@ func TestPredictHeatmap(t *testing.T) {
 		t.Errorf("the real side is not blue: %v", img.At(4, 40))
 	}
 
+	// The detectors inside the program draw as well, and the score stays.
+	for _, name := range models.Names() {
+		code, plain, stderr := bitmind(t, "", "predict", "--model", name, paths[1])
+		if code != 0 {
+			t.Fatal(stderr)
+		}
+		if code, drawn, stderr := bitmind(t, "", "predict", "--model", name, "--heatmap", output, paths[1]); code != 0 || drawn != plain {
+			t.Errorf("%s: exit status %d, %q, want %q; %s", name, code, drawn, plain, stderr)
+		}
+	}
+
 	for want, args := range map[string][]string{
+		"--model with one inside the program: base, best, fast": {"--model", testDetector(t), "--heatmap", output, paths[0]},
 		"one picture, not 2":   {"--model", model, "--heatmap", output, paths[0], paths[1]},
 		"gives no heatmap":     {"--model", testDetector(t), "--heatmap", output, paths[0]},
 		"writing the heatmap":  {"--model", model, "--heatmap", filepath.Join(dir, "no", "where.png"), paths[0]},

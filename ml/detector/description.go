@@ -140,7 +140,7 @@ func (d *Description) Check() error {
 		return fail("preprocess: %v", err)
 	}
 	if d.Heatmap != nil {
-		if err := d.Heatmap.check(); err != nil {
+		if err := d.Heatmap.check(d.Preprocess); err != nil {
 			return fail("%v", err)
 		}
 	}
@@ -153,5 +153,6 @@ func (d *Description) info() Info {
 		Name: d.Name, Version: d.Version, Architecture: d.Architecture,
 		Licence: d.Licence, TrainingData: d.TrainingData,
 		Labels: d.Labels, SHA256: d.Graph.SHA256, Verdict: d.Verdict,
+		Heatmap: d.Heatmap != nil,
 	}
 }

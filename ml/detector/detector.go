@@ -55,6 +55,8 @@ type Info struct {
 	Labels       [2]string `json:"labels"`           // of a score near 0, of a score near 1
 	SHA256       string    `json:"sha256,omitempty"` // of the graph, as the description gives it
 	Verdict      Band      `json:"verdict"`
+	// Heatmap says that it can tell where in a picture (Heatmapper).
+	Heatmap bool `json:"heatmap,omitempty"`
 }
 
 // Verdicts of a score.

@@ -147,21 +147,16 @@ func loadMember(files fs.FS, name string, opts Options) (Detector, error) {
 	}
 	if info.IsDir() {
 		// Not loadFS: members of members would have no end.
-		description, model, err := Read(files, name)
+		return newModel(func() (*Description, []byte, error) { return Read(files, name) }, opts)
+	}
+	return newModel(func() (*Description, []byte, error) {
+		model, err := fs.ReadFile(files, name)
 		if err != nil {
-			return nil, err
+			return nil, nil, withoutPath(err)
 		}
-		return newModel(description, model, opts)
-	}
-	model, err := fs.ReadFile(files, name)
-	if err != nil {
-		return nil, withoutPath(err)
-	}
-	description, err := Unpack(model)
-	if err != nil {
-		return nil, err
-	}
-	return newModel(description, model, opts)
+		description, err := Unpack(model)
+		return description, model, err
+	}, opts)
 }
 
 // ensemble is a Detector of several.

@@ -6,6 +6,7 @@ import (
 	"image/color"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -147,6 +148,63 @@ func TestHeatmap(t *testing.T) {
 	}
 }
 
+func TestHeatmapForms(t *testing.T) {
+	// A picture of 8x4, of which a tile shows all but the left column: a score for
+	// each quarter.
+	h := detector.Heatmap{Size: image.Rect(0, 0, 8, 4), Tiles: []detector.Tile{{
+		Area: image.Rect(1, 0, 9, 4), Width: 2, Height: 2, Scores: []float64{1, 0, 0.5, 0.75},
+		FirstX: 0, FirstY: 1, StrideX: 4, StrideY: 2,
+	}}}
+	grid, err := h.Grid(8, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(grid.Values) != 32 || grid.Values[0] != 0.5 { // not looked at
+		t.Fatalf("%d values, the first %v", len(grid.Values), grid.Values[0])
+	}
+	// Row 0 is above the first patches' middles: 1 at x 1, falling to 0 at x 5.
+	for x, want := range map[int]float64{1: 0.875, 2: 0.625, 4: 0.125, 7: 0} {
+		if got := grid.Values[x]; math.Abs(got-want) > 1e-9 {
+			t.Errorf("column %d has %v, want %v", x, got, want)
+		}
+	}
+	if x, y := grid.Peak(); x != 1 || y != 0 {
+		t.Errorf("the peak is at %d, %d", x, y)
+	}
+	// By columns from the top left.
+	mask := detector.Grid{Width: 3, Height: 2, Values: []float64{0.9, 0.1, 0.8, 0.9, 0.7, 0.9}}.Mask(0.7)
+	if want := []int{0, 2, 2, 2}; mask.Width != 3 || mask.Height != 2 || !slices.Equal(mask.Counts, want) {
+		t.Errorf("the mask is %+v, want %v", mask, want)
+	}
+	layer, err := h.Layer(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if layer.Rect != image.Rect(0, 0, 4, 2) {
+		t.Fatalf("the layer has %v", layer.Rect)
+	}
+	if layer, err = h.Layer(100); err != nil || layer.Rect != h.Size {
+		t.Fatalf("the whole layer has %v, %v", layer.Rect, err)
+	}
+	if c := layer.NRGBAAt(1, 0); c.R < 200 || c.B > 40 || c.A < 100 {
+		t.Errorf("what raises the score is %v", c)
+	}
+	if c := layer.NRGBAAt(7, 0); c.B < 200 || c.A < 100 {
+		t.Errorf("what lowers the score is %v", c)
+	}
+	if c := layer.NRGBAAt(1, 3); c.A > 15 {
+		t.Errorf("what hardly moves the score is %v", c)
+	}
+	for _, side := range []int{0, -1, detector.MaxHeatmapSide + 1} {
+		if _, err := h.Grid(side, 1); err == nil {
+			t.Errorf("a grid of %d was drawn", side)
+		}
+	}
+	if _, err := h.Layer(0); err == nil {
+		t.Error("a layer of no size was drawn")
+	}
+}
+
 func TestHeatmapErrors(t *testing.T) {
 	plain := load(t, folder(t, nil))
 	if _, err := plain.(detector.Heatmapper).Heatmap(t.Context(), detectortest.Pictures()["usual"]); !errors.Is(err, detector.ErrNoHeatmap) {
@@ -171,6 +229,10 @@ func TestHeatmapErrors(t *testing.T) {
 	bad.Heatmap = &detector.HeatmapOutput{Name: "heatmap"}
 	if err := bad.Check(); !errors.Is(err, detector.ErrDescription) {
 		t.Errorf("no stride gave %v", err)
+	}
+	bad.Heatmap = &detector.HeatmapOutput{Name: "heatmap", Stride: 8, Windows: &detector.HeatmapWindows{Grid: 4, Side: 2}}
+	if err := bad.Check(); !errors.Is(err, detector.ErrDescription) {
+		t.Errorf("windows of an even side gave %v", err)
 	}
 	// Described, but not in the graph.
 	described := description()

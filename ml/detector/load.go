@@ -35,7 +35,11 @@ type Options struct {
 	Parallel int
 	// Brief is for a few pictures: a large detector is there in half the time, with
 	// a third of the memory, but not warm, and each picture takes longer.
-	Brief  bool
+	Brief bool
+	// Extras loads at once what Heatmap and Look need beside the score. Without it,
+	// they load it when they are first used, and a large detector's weights are then
+	// in memory twice.
+	Extras bool
 	Logger *slog.Logger // nil discards
 }
 
@@ -60,11 +64,7 @@ func load(path string, opts Options) (Detector, error) {
 	if info, err := os.Stat(folder); err == nil && info.IsDir() && isEnsemble(os.DirFS(folder), ".") {
 		return loadEnsemble(os.DirFS(folder), ".", opts)
 	}
-	description, model, err := readPath(path)
-	if err != nil {
-		return nil, err
-	}
-	return newModel(description, model, opts)
+	return newModel(func() (*Description, []byte, error) { return readPath(path) }, opts)
 }
 
 // New makes a detector of a graph in memory, which need not have the hash that
@@ -74,11 +74,7 @@ func New(d Description, graph []byte, opts Options) (Detector, error) {
 		sum := sha256.Sum256(graph)
 		d.Graph.SHA256 = hex.EncodeToString(sum[:])
 	}
-	err := d.Check()
-	var made Detector
-	if err == nil {
-		made, err = newModel(&d, graph, opts)
-	}
+	made, err := newModel(func() (*Description, []byte, error) { return &d, graph, d.Check() }, opts)
 	if err != nil {
 		return nil, fmt.Errorf("making a detector: %w", err)
 	}
@@ -134,11 +130,7 @@ func loadFS(files fs.FS, folder string, opts Options) (Detector, error) {
 	if isEnsemble(files, folder) {
 		return loadEnsemble(files, folder, opts)
 	}
-	description, model, err := Read(files, folder)
-	if err != nil {
-		return nil, err
-	}
-	return newModel(description, model, opts)
+	return newModel(func() (*Description, []byte, error) { return Read(files, folder) }, opts)
 }
 
 // Read gives the description and the graph's file of a detector's folder, after
@@ -243,57 +235,88 @@ func Write(folder string, d Description, model []byte) error {
 	return writeFile(filepath.Join(folder, DescriptionFile), append(text, '\n'))
 }
 
+// source gives a detector's description and its graph's file, checked against each
+// other. It is asked again where a second session is made of the graph, so that the
+// file need not be held.
+type source func() (*Description, []byte, error)
+
 // newModel loads the graph, checks it against the description and warms it.
-func newModel(d *Description, graph []byte, opts Options) (Detector, error) {
-	runtime, err := ort.Open(ort.Options{LibraryPath: opts.LibraryPath, Logger: opts.Logger})
+func newModel(from source, opts Options) (_ Detector, err error) {
+	d, graph, err := from()
+	if err != nil {
+		return nil, err
+	}
+	m := &model{description: *d, from: from, opts: opts}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.Close())
+		}
+	}()
+	added := d.extensible() && opts.Extras
+	if added {
+		if graph, err = d.extend(graph); err != nil {
+			return nil, err
+		}
+	}
+	if m.ready, err = m.load(graph, added); err != nil {
+		return nil, err
+	}
+	if added || !d.extensible() {
+		m.extension.loaded = m.ready
+	}
+	if opts.Brief {
+		return m, nil
+	}
+	return m, m.ready.batcher.Warm(context.Background())
+}
+
+// load makes a session of a graph, which has the outputs that Description.extend
+// adds where added is set.
+func (m *model) load(graph []byte, added bool) (_ *loaded, err error) {
+	runtime, err := ort.Open(ort.Options{LibraryPath: m.opts.LibraryPath, Logger: m.opts.Logger})
 	if err != nil {
 		return nil, err
 	}
 	// The session holds the library from here on.
-	session, err := runtime.NewSession(graph, ort.SessionOptions{Threads: opts.Threads, Device: opts.Device, Unfolded: opts.Brief})
+	session, err := runtime.NewSession(graph, ort.SessionOptions{Threads: m.opts.Threads, Device: m.opts.Device, Unfolded: m.opts.Brief})
 	if err = errors.Join(err, runtime.Close()); err != nil {
 		return nil, err
 	}
-	m := &model{description: *d, session: session}
-	if err := m.prepare(opts); err != nil {
-		return nil, errors.Join(err, m.Close())
-	}
-	return m, nil
-}
-
-func (m *model) prepare(opts Options) error {
-	in, out := m.session.Inputs(), m.session.Outputs()
+	l := &loaded{session: session, heatmap: -1, kinds: -1}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.close())
+		}
+	}()
 	d := m.description
 	described := []string{d.Output.Name}
-	if d.Heatmap != nil {
+	if d.Heatmap != nil && (d.Heatmap.Windows == nil || added) {
+		l.heatmap = len(described)
 		described = append(described, d.Heatmap.Name)
 	}
+	in, out := session.Inputs(), session.Outputs()
 	if len(in) != 1 || in[0].Name != d.Input.Name || !slices.EqualFunc(out, described, func(p onnx.Port, name string) bool { return p.Name == name }) {
-		return fmt.Errorf("%w: the graph has inputs %v and outputs %v; described are %q and %q", ort.ErrModel, in, out, d.Input.Name, described)
+		return nil, fmt.Errorf("%w: the graph has inputs %v and outputs %v; described are %q and %q", ort.ErrModel, in, out, d.Input.Name, described)
 	}
 	width, height := d.Preprocess.Size()
-	batcher, err := m.session.NewBatcher(ort.BatchOptions{
+	l.batcher, err = session.NewBatcher(ort.BatchOptions{
 		Item: []int64{3, int64(height), int64(width)},
-		Max:  opts.Batch, Parallel: opts.Parallel,
+		Max:  m.opts.Batch, Parallel: m.opts.Parallel,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	m.batcher = batcher
 	want := 1
 	if d.Output.Kind == Logits {
 		want = 2
 	}
-	if batcher.Width() != want {
-		return fmt.Errorf("%w: the graph gives %s, which is not of kind %q", ort.ErrModel, out[0], d.Output.Kind)
+	if l.batcher.Width() != want {
+		return nil, fmt.Errorf("%w: the graph gives %s, which is not of kind %q", ort.ErrModel, out[0], d.Output.Kind)
 	}
-	if d.Heatmap != nil && len(batcher.Shape(1)) != 2 {
-		return fmt.Errorf("%w: the graph gives %s, which is no heatmap; want float[N, h, w]", ort.ErrModel, out[1])
+	if l.heatmap > 0 && len(l.batcher.Shape(l.heatmap)) != 2 {
+		return nil, fmt.Errorf("%w: the graph gives %s, which is no heatmap; want float[N, h, w]", ort.ErrModel, out[l.heatmap])
 	}
-	if opts.Brief {
-		return nil
-	}
-	return batcher.Warm(context.Background())
+	return l, nil
 }
 
 // withoutPath leaves the path out of a file error whose message names it anyway.

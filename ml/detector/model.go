@@ -16,8 +16,10 @@ import (
 // model is a Detector that runs an ONNX graph.
 type model struct {
 	description Description
-	session     *ort.Session
-	batcher     *ort.Batcher // nil only when loading failed
+	from        source
+	opts        Options
+	ready       *loaded // nil only when loading failed
+	extension   extension
 	closing     sync.Once
 	closed      error
 }
@@ -38,7 +40,7 @@ func (m *model) DetectBatch(ctx context.Context, imgs []image.Image) ([]float64,
 		return nil, fmt.Errorf("detecting: %w", err)
 	}
 	logits := make([]float64, len(imgs))
-	err = m.batcher.Run(ctx, len(inputs),
+	err = m.ready.batcher.Run(ctx, len(inputs),
 		func(i int, dst []float32) error { return inputs[i].windows.Apply(inputs[i].window, dst) },
 		func(i int, result []float32) {
 			logits[inputs[i].picture] += m.logit(result) / float64(inputs[i].windows.Len())
@@ -102,11 +104,7 @@ func (m *model) Info() Info { return m.description.info() }
 // Close implements Detector.
 func (m *model) Close() error {
 	m.closing.Do(func() {
-		var err error
-		if m.batcher != nil {
-			err = m.batcher.Close()
-		}
-		m.closed = errors.Join(err, m.session.Close())
+		m.closed = errors.Join(m.extension.close(m.ready), m.ready.close())
 	})
 	return m.closed
 }
