@@ -2,8 +2,11 @@ package assistant
 
 import (
 	"context"
+	"errors"
+	"io"
 
 	"github.com/maxmos001/bitmind-subnet/api/client"
+	"github.com/maxmos001/bitmind-subnet/api/fetch"
 	"github.com/maxmos001/bitmind-subnet/api/inspect"
 	"github.com/maxmos001/bitmind-subnet/api/schema"
 )
@@ -29,23 +32,26 @@ func (r remote) Ask(ctx context.Context, picture []byte, address string, opts sc
 	return d, heatmap, err
 }
 
-// Fetch gets what is at an address.
-type Fetch func(ctx context.Context, address string) ([]byte, error)
-
-// Local asks the detectors of this program; fetch gets pictures by their
+// Local asks the detectors of this program; the fetcher gets pictures by their
 // addresses.
-func Local(inspector *inspect.Inspector, fetch Fetch) Asker { return local{inspector, fetch} }
+func Local(inspector *inspect.Inspector, fetcher *fetch.Fetcher) Asker {
+	return local{inspector, fetcher}
+}
 
 type local struct {
 	inspector *inspect.Inspector
-	fetch     Fetch
+	fetcher   *fetch.Fetcher
 }
 
 // Ask implements Asker.
 func (l local) Ask(ctx context.Context, picture []byte, address string, opts schema.Options) (*schema.Detection, []byte, error) {
 	if picture == nil {
-		var err error
-		if picture, err = l.fetch(ctx, address); err != nil {
+		reply, err := l.fetcher.Get(ctx, address)
+		if err != nil {
+			return nil, nil, err
+		}
+		picture, err = io.ReadAll(reply)
+		if err = errors.Join(err, reply.Close()); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"image"
 	"image/png"
 	"os"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/maxmos001/bitmind-subnet/api/fetch"
 	"github.com/maxmos001/bitmind-subnet/api/inspect"
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 )
@@ -34,9 +34,12 @@ func connect(t *testing.T, dir string) *mcp.ClientSession {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { defer close(ended); inspector.Run(ctx) }()
-	fetch := func(context.Context, string) ([]byte, error) { return nil, errors.New("no network in this test") }
+	fetcher, err := fetch.New(fetch.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	here, there := mcp.NewInMemoryTransports()
-	session, err := New(Config{Asker: Local(inspector, fetch), Root: root, Version: "test"}).Connect(ctx, there, nil)
+	session, err := New(Config{Asker: Local(inspector, fetcher), Root: root, Version: "test"}).Connect(ctx, there, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +156,7 @@ func TestRefusals(t *testing.T) {
 		{"text", "detect", map[string]any{"path": "text.png"}, "not a"},
 		{"detector", "detect", map[string]any{"path": "text.png", "models": []string{"x"}}, "no detector"},
 		{"one to compare", "compare", map[string]any{"pictures": []any{map[string]any{"path": "a.png"}}}, "2 to 10"},
-		{"fetch", "detect", map[string]any{"url": "http://a/b"}, "no network"},
+		{"private address", "detect", map[string]any{"url": "http://127.0.0.1:1/a.png"}, "not fetched"},
 	} {
 		if text, failed := call(t, c, test.tool, test.arguments, nil); !failed || !strings.Contains(text, test.want) {
 			t.Errorf("%s: failed %v, %q, want %q", test.name, failed, text, test.want)

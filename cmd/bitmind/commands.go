@@ -16,6 +16,7 @@ func commands() []*cobra.Command {
 		newServeCmd(),
 		newPredictCmd(),
 		newDetectCmd(),
+		newMCPCmd(),
 		newModelCmd(),
 		newEvalCmd(),
 		newDataCmd(),
