@@ -77,6 +77,7 @@ type Inspector struct {
 	cfg     Config
 	models  []*served
 	queue   *queue
+	drawing chan struct{} // holds a token while a heatmap is made
 	ready   atomic.Bool
 	listing schema.Models
 }
@@ -105,7 +106,9 @@ func New(cfg Config) (*Inspector, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	in := &Inspector{cfg: cfg, queue: newQueue(cfg.Slots, cfg.MaxWaiting, cfg.MaxWait)}
+	in := &Inspector{
+		cfg: cfg, queue: newQueue(cfg.Slots, cfg.MaxWaiting, cfg.MaxWait), drawing: make(chan struct{}, 1),
+	}
 	names := map[string]bool{NetworkName: cfg.Network != nil}
 	for _, m := range cfg.Models {
 		if m.Name == "" || names[m.Name] {
@@ -164,10 +167,9 @@ func (in *Inspector) list() schema.Models {
 		})
 	}
 	for _, m := range in.models {
-		_, heatmap := m.Detector.(detector.Heatmapper)
 		all.Items = append(all.Items, schema.ModelInfo{
 			Model: m.public(), Default: len(all.Items) == 0, Architecture: m.info.Architecture, Licence: m.info.Licence,
-			TrainingData: m.info.TrainingData, Bands: bandsOf(m.info.Verdict), Heatmap: heatmap, CardURL: m.CardURL,
+			TrainingData: m.info.TrainingData, Bands: bandsOf(m.info.Verdict), Heatmap: m.info.Heatmap, CardURL: m.CardURL,
 			Reference: m.Reference,
 		})
 	}

@@ -66,17 +66,17 @@ func (l *look) run(ctx context.Context) (Result, error) {
 	var copies [2]float64
 	begin = time.Now()
 	// What does not depend on each other goes side by side.
-	g, ctx := errgroup.WithContext(ctx)
+	g, together := errgroup.WithContext(ctx)
 	if l.panel.network {
 		g.Go(func() (err error) {
-			network, err = l.in.cfg.Network.Ask(ctx, proxy.Picture{Data: l.data, Image: l.img})
+			network, err = l.in.cfg.Network.Ask(together, proxy.Picture{Data: l.data, Image: l.img})
 			return err
 		})
 	}
 	for i, m := range l.panel.models {
 		g.Go(func() error {
 			begin := time.Now()
-			sights, err := m.batch.Look(ctx, l.img)
+			sights, err := m.batch.Look(together, l.img)
 			if err == nil {
 				answers[i] = said{sights[0], time.Since(begin)}
 			}
@@ -87,7 +87,7 @@ func (l *look) run(ctx context.Context) (Result, error) {
 	if robust {
 		g.Go(func() (err error) {
 			begin := time.Now()
-			copies, err = l.copies(ctx)
+			copies, err = l.copies(together)
 			l.timing.RobustnessMS = ms(time.Since(begin))
 			return err
 		})
@@ -95,7 +95,7 @@ func (l *look) run(ctx context.Context) (Result, error) {
 	if l.in.cfg.Provenance != nil && orTrue(l.opts.Provenance) {
 		g.Go(func() error {
 			begin := time.Now()
-			report := l.in.cfg.Provenance(ctx, l.data)
+			report := l.in.cfg.Provenance(together, l.data)
 			d.Provenance = &report
 			l.timing.ProvenanceMS = ms(time.Since(begin))
 			return nil
@@ -116,6 +116,9 @@ func (l *look) run(ctx context.Context) (Result, error) {
 		begin = time.Now()
 		if d.Heatmap, result.HeatmapPNG, err = l.heatmap(ctx); err != nil {
 			return Result{}, err
+		}
+		if d.Heatmap == nil {
+			d.Warnings = append(d.Warnings, schema.Warning{Code: WarnNoHeatmap, Text: "No detector asked can say where in a picture it sees what it says."})
 		}
 		l.timing.HeatmapMS = ms(time.Since(begin))
 	}

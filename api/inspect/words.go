@@ -44,7 +44,7 @@ func words(d *schema.Detection, reference *schema.Reference) (confidence, explan
 // looked at.
 func doubtful(w schema.Warning) bool {
 	switch w.Code {
-	case decode.WarnReduced, decode.WarnAnimated, decode.WarnSeveral:
+	case decode.WarnReduced, decode.WarnAnimated, decode.WarnSeveral, WarnNoHeatmap:
 		return false
 	}
 	return true
