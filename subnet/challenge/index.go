@@ -61,6 +61,12 @@ func (x *Index) find(c Challenge) (place, bool) {
 	return place{}, false
 }
 
+// Has says whether the picture of a challenge is among the sources.
+func (x *Index) Has(c Challenge) bool {
+	_, ok := x.find(c)
+	return ok
+}
+
 // Rebuild makes the picture of a challenge again, the JPEG that was sent: the
 // picture of its origin, transformed as its parameters say. It is the same to the
 // last bit if the picture is. Errors are ErrNoPicture, those of decoding, and of

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -28,7 +29,9 @@ import (
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/subnet/challenge"
 	"github.com/maxmos001/bitmind-subnet/subnet/miner"
+	"github.com/maxmos001/bitmind-subnet/subnet/monitor"
 	"github.com/maxmos001/bitmind-subnet/subnet/neuron"
+	"github.com/maxmos001/bitmind-subnet/subnet/proxy"
 	"github.com/maxmos001/bitmind-subnet/subnet/validator"
 )
 
@@ -81,10 +84,15 @@ type Devnet struct {
 	chain *localnet.Chain
 	url   string
 
+	pool    *challenge.Pool
+	monitor *monitor.Monitor
+	proxy   *proxy.Proxy
+
 	mu         sync.Mutex
 	names      map[ss58.AccountID]string
 	validators []*validator.Validator
 	incentives map[ss58.AccountID]float64
+	follow     *neuron.Neuron // nil before Run
 }
 
 // New opens the chain in cfg.Dir, or makes a new one there.
@@ -124,14 +132,28 @@ func New(cfg Config) (*Devnet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the development chain: %w", err)
 	}
-	return &Devnet{
+	d := &Devnet{
 		cfg:        cfg,
 		log:        cfg.Logger,
 		chain:      chain,
 		url:        "ws://" + cfg.RPC.Addr().String(),
+		pool:       &challenge.Pool{Real: cfg.Real, Synthetic: cfg.Synthetic, Logger: cfg.Logger},
 		names:      make(map[ss58.AccountID]string),
 		incentives: make(map[ss58.AccountID]float64),
-	}, nil
+	}
+	d.monitor, err = monitor.New(monitor.Config{
+		Network: "localnet", Netuid: cfg.Netuid, BlockTime: cfg.BlockTime, Pool: d.pool, Chain: blocks{d},
+		Detector: d.detector, HistoryFile: filepath.Join(cfg.Dir, "monitor.json"), Logger: cfg.Logger.With("part", "monitor"),
+	})
+	if err != nil {
+		return nil, errors.Join(err, chain.Close())
+	}
+	// A subnet of one miner shall have answers too.
+	d.proxy, err = proxy.New(proxy.Config{Network: asking{d}, Minimum: 1, Logger: cfg.Logger.With("part", "proxy")})
+	if err != nil {
+		return nil, errors.Join(err, chain.Close())
+	}
+	return d, nil
 }
 
 // Run starts everything and returns nil once ctx ends or, with Config.Steps, once
@@ -201,15 +223,14 @@ func (d *Devnet) members() ([]member, error) {
 }
 
 func (d *Devnet) runNeurons(ctx context.Context) error {
-	if d.cfg.Miners+d.cfg.Validators == 0 {
-		<-ctx.Done()
-		return nil
-	}
 	client, err := subtensor.Dial(ctx, subtensor.Options{Network: d.url, Logger: d.log.With("part", "client")})
 	if err != nil {
 		return fmt.Errorf("connecting to the development chain: %w", err)
 	}
 	defer client.Close()
+	if d.cfg.Miners+d.cfg.Validators == 0 {
+		return d.watch(ctx, client)
+	}
 
 	all, err := d.members()
 	if err != nil {
@@ -248,6 +269,7 @@ func (d *Devnet) runNeurons(ctx context.Context) error {
 		}
 	}
 	group.Go(func() error { return d.watchIncentives(background, client) })
+	group.Go(func() error { return d.watch(background, client) })
 
 	var validators errgroup.Group
 	for _, m := range all {
@@ -353,11 +375,12 @@ func (d *Devnet) newValidator(m member, client *subtensor.Client) (*validator.Va
 	if seed != 0 {
 		seed += uint64(m.index) // or all validators would draw the same challenges
 	}
+	feed := d.monitor.Feed()
 	v, err := validator.New(validator.Config{
 		Netuid:     d.cfg.Netuid,
 		Signer:     m.hotkey,
 		Chain:      client,
-		Challenges: &challenge.Pool{Real: d.cfg.Real, Synthetic: d.cfg.Synthetic},
+		Challenges: d.pool,
 		Interval:   d.cfg.Interval,
 		Alpha:      alpha,
 		Steps:      d.cfg.Steps,
@@ -365,11 +388,20 @@ func (d *Devnet) newValidator(m member, client *subtensor.Client) (*validator.Va
 		FinalWeights: d.cfg.Steps > 0,
 		StateDir:     neuron.StateDir(d.cfg.Dir, "localnet", m.name(), d.cfg.Netuid, "validator"),
 		Seed:         seed,
-		OnForward:    d.cfg.OnChallenge,
-		Logger:       d.log.With("part", m.name()),
+		OnForward: func(r validator.Report) {
+			feed.OnForward(r)
+			if d.cfg.OnChallenge != nil {
+				d.cfg.OnChallenge(r)
+			}
+		},
+		OnWeights: feed.OnWeights,
+		Logger:    d.log.With("part", m.name()),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", m.name(), err)
+	}
+	if err := feed.Bind(v); err != nil {
+		return nil, errors.Join(fmt.Errorf("reading the results of %s: %w", m.name(), err), v.Close())
 	}
 	d.mu.Lock()
 	d.validators = append(d.validators, v)

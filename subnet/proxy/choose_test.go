@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/maxmos001/bitmind-subnet/subnet/score"
+	"github.com/maxmos001/bitmind-subnet/subnet/store"
 	"github.com/maxmos001/bitmind-subnet/subnet/validator"
 )
 
@@ -72,6 +73,31 @@ func newProxy(t *testing.T, cfg Config) *Proxy {
 	return p
 }
 
+func openStore(t *testing.T) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), ":memory:", store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// total is how many successes and failures were counted today.
+func total(t *testing.T, s *store.Store, kind, subject string) (sum [2]int64) {
+	t.Helper()
+	now := time.Now()
+	list, err := s.Counts(t.Context(), kind, &subject, now.Add(-24*time.Hour), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range list {
+		sum[0] += c.Success
+		sum[1] += c.Failure
+	}
+	return sum
+}
+
 func TestChoose(t *testing.T) {
 	n := &network{miners: candidates()}
 	p := newProxy(t, Config{Network: n, Sample: 5, Explore: 0.4, Seed: 1})
@@ -122,7 +148,7 @@ func TestAsk(t *testing.T) {
 		}
 		return said(0.9)
 	}}
-	counts := NewTally()
+	counts := openStore(t)
 	p := newProxy(t, Config{Network: n, Sample: 6, Counters: counts, Seed: 3})
 	answer, err := p.Ask(context.Background(), picture())
 	if err != nil {
@@ -142,17 +168,17 @@ func TestAsk(t *testing.T) {
 			t.Errorf("a picture was seen by %d miners of 6", seen)
 		}
 	}
-	if got := counts.Total(ScopeQuestions, ""); got != (Count{Success: 1}) {
+	if got := total(t, counts, store.CountOrganic, ""); got != ([2]int64{1, 0}) {
 		t.Errorf("counts %+v", got)
 	}
-	if got := counts.Total(ScopeMiners, "14"); got != (Count{Success: 1}) {
+	if got := total(t, counts, store.CountMiner, "14"); got != ([2]int64{1, 0}) {
 		t.Errorf("uid 14 counts %+v", got)
 	}
 }
 
 func TestAskErrors(t *testing.T) {
 	n := &network{answer: func(context.Context, uint16) validator.Answer { return silent() }}
-	counts := NewTally()
+	counts := openStore(t)
 	p := newProxy(t, Config{Network: n, Counters: counts})
 	ask := func(pic Picture, want error) {
 		t.Helper()
@@ -166,7 +192,7 @@ func TestAskErrors(t *testing.T) {
 	ask(picture(), ErrUnanswered)
 	n.miners = candidates()[2:4]
 	ask(picture(), ErrUnanswered) // two cannot be three
-	if got := counts.Total(ScopeQuestions, ""); got != (Count{Failure: 3}) {
+	if got := total(t, counts, store.CountOrganic, ""); got != ([2]int64{0, 3}) {
 		t.Errorf("counts %+v; a bad picture is not the network's failure", got)
 	}
 }
@@ -180,7 +206,7 @@ func TestAskSlowMiner(t *testing.T) {
 		}
 		return said(0.2)
 	}}
-	counts := NewTally()
+	counts := openStore(t)
 	p := newProxy(t, Config{Network: n, Sample: 6, Timeout: time.Hour, Counters: counts})
 	answer, err := p.Ask(context.Background(), picture())
 	if err != nil {
@@ -189,7 +215,7 @@ func TestAskSlowMiner(t *testing.T) {
 	if answer.Answered != 5 || answer.Asked != 6 {
 		t.Errorf("%+v", answer)
 	}
-	if got := counts.Total(ScopeMiners, "14"); got != (Count{}) {
+	if got := total(t, counts, store.CountMiner, "14"); got != ([2]int64{}) {
 		t.Errorf("the one that was given up counts %+v", got)
 	}
 }

@@ -33,6 +33,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/media/decode"
 	"github.com/maxmos001/bitmind-subnet/subnet/challenge"
 	"github.com/maxmos001/bitmind-subnet/subnet/score"
+	"github.com/maxmos001/bitmind-subnet/subnet/store"
 	"github.com/maxmos001/bitmind-subnet/subnet/validator"
 )
 
@@ -140,8 +141,8 @@ type Config struct {
 	// Limits bound the decoding of pictures.
 	Limits decode.Limits
 
-	// Counters keeps how many questions went well, and how many each miner answered;
-	// nil: nobody does.
+	// Counters keeps how many questions went well (store.CountOrganic), and how many
+	// each miner answered (store.CountMiner, by uid); nil: nobody does.
 	Counters Counters
 	// Seed makes choices repeatable, for tests; 0 chooses what nobody can foresee.
 	Seed uint64
@@ -149,17 +150,9 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Scopes of what a proxy counts: questions as a whole (the subject is ""), and
-// requests to miners (the subject is "UID").
-const (
-	ScopeQuestions = "proxy"
-	ScopeMiners    = "proxy_miner"
-)
-
-// Counters counts successes and failures by day.
+// Counters counts successes and failures by day; *store.Store does.
 type Counters interface {
-	// Count adds to today's counts of a subject.
-	Count(ctx context.Context, scope, subject string, success, failure uint64) error
+	Count(ctx context.Context, tallies ...store.Tally) error
 }
 
 // Proxy asks the miners through a validator in this process. It is safe for
@@ -230,43 +223,46 @@ func (p *Proxy) Ask(ctx context.Context, picture Picture) (Answer, error) {
 	case <-ctx.Done():
 		return Answer{}, ctx.Err()
 	}
-	answer, err := p.ask(ctx, picture)
+	answer, tallies, err := p.ask(ctx, picture)
 	switch {
 	case err == nil:
-		p.count(ctx, ScopeQuestions, "", 1, 0)
+		tallies = append(tallies, store.Tally{Kind: store.CountOrganic, Success: 1})
 	case !errors.Is(err, ErrPicture) && ctx.Err() == nil: // neither is the network's fault
-		p.count(ctx, ScopeQuestions, "", 0, 1)
+		tallies = append(tallies, store.Tally{Kind: store.CountOrganic, Failure: 1})
 	}
+	p.count(ctx, tallies)
 	return answer, err
 }
 
-func (p *Proxy) ask(ctx context.Context, picture Picture) (Answer, error) {
+// ask also says what each miner did.
+func (p *Proxy) ask(ctx context.Context, picture Picture) (Answer, []store.Tally, error) {
 	miners := p.choose(p.cfg.Network.Candidates())
 	if len(miners) == 0 {
-		return Answer{}, ErrNoMiners
+		return Answer{}, nil, ErrNoMiners
 	}
 	if len(miners) < p.cfg.Minimum {
-		return Answer{Asked: len(miners)}, fmt.Errorf("%w: %d can be asked, %d must answer", ErrUnanswered, len(miners), p.cfg.Minimum)
+		return Answer{Asked: len(miners)}, nil, fmt.Errorf("%w: %d can be asked, %d must answer", ErrUnanswered, len(miners), p.cfg.Minimum)
 	}
 	views, err := p.views(picture, min(p.cfg.Views, len(miners)))
 	if err != nil {
-		return Answer{}, fmt.Errorf("%w: %w", ErrPicture, err)
+		return Answer{}, nil, fmt.Errorf("%w: %w", ErrPicture, err)
 	}
 	start := time.Now()
 	answers := p.query(ctx, miners, views)
 	if ctx.Err() != nil {
-		return Answer{}, ctx.Err()
+		return Answer{}, nil, ctx.Err()
 	}
 	answer := Answer{Asked: len(miners)}
+	var tallies []store.Tally
 	for i, a := range answers {
 		subject := strconv.Itoa(int(a.UID))
 		if a.Status != score.StatusOK || !score.Valid(a.Prediction) {
 			if a.Status != statusCutOff {
-				p.count(ctx, ScopeMiners, subject, 0, 1)
+				tallies = append(tallies, store.Tally{Kind: store.CountMiner, Subject: subject, Failure: 1})
 			}
 			continue
 		}
-		p.count(ctx, ScopeMiners, subject, 1, 0)
+		tallies = append(tallies, store.Tally{Kind: store.CountMiner, Subject: subject, Success: 1})
 		latency := time.Duration(a.LatencyMS * float64(time.Millisecond))
 		answer.Replies = append(answer.Replies, Reply{
 			UID: a.UID, Hotkey: a.Hotkey, Prediction: a.Prediction, Latency: latency,
@@ -276,25 +272,25 @@ func (p *Proxy) ask(ctx context.Context, picture Picture) (Answer, error) {
 	}
 	answer.Answered = len(answer.Replies)
 	if answer.Answered < p.cfg.Minimum {
-		return answer, fmt.Errorf("%w: %d of %d, %d must", ErrUnanswered, answer.Answered, answer.Asked, p.cfg.Minimum)
+		return answer, tallies, fmt.Errorf("%w: %d of %d, %d must", ErrUnanswered, answer.Answered, answer.Asked, p.cfg.Minimum)
 	}
 	slices.SortFunc(answer.Replies, func(a, b Reply) int { return cmp.Compare(a.UID, b.UID) })
 	answer.Prediction = Combine(answer.Replies)
 	answer.Agreement = agreement(answer.Replies, answer.Prediction)
 	p.cfg.Logger.Info("organic question", "asked", answer.Asked, "answered", answer.Answered,
 		"prediction", answer.Prediction, "agreement", answer.Agreement, "took", time.Since(start).Round(time.Millisecond))
-	return answer, nil
+	return answer, tallies, nil
 }
 
 // count must not fail a question that the miners have answered.
-func (p *Proxy) count(ctx context.Context, scope, subject string, success, failure uint64) {
-	if p.cfg.Counters == nil {
+func (p *Proxy) count(ctx context.Context, tallies []store.Tally) {
+	if p.cfg.Counters == nil || len(tallies) == 0 {
 		return
 	}
 	// The caller may leave at any moment; what was counted stays right.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := p.cfg.Counters.Count(ctx, scope, subject, success, failure); err != nil {
+	if err := p.cfg.Counters.Count(ctx, tallies...); err != nil {
 		p.cfg.Logger.Warn("counting an organic question failed", "error", err)
 	}
 }

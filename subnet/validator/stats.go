@@ -3,6 +3,7 @@ package validator
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
 	"github.com/maxmos001/bitmind-subnet/subnet/neuron"
@@ -75,6 +76,9 @@ func (v *Validator) Snapshot() Snapshot {
 
 	byUID := map[uint16]MinerSnapshot{}
 	for _, e := range entries {
+		if e.Asked == 0 {
+			continue // all that is known is who holds the uid
+		}
 		byUID[e.UID] = MinerSnapshot{
 			UID: e.UID, Hotkey: e.Hotkey, Asked: e.Asked, Answered: e.Answered, Correct: e.Correct, Silent: e.Silent,
 			Accuracy: e.Accuracy(), WindowAccuracy: e.WindowAccuracy(), Score: e.Score,
@@ -102,6 +106,33 @@ func (v *Validator) Snapshot() Snapshot {
 		s.Miners = append(s.Miners, byUID[uid])
 	}
 	return s
+}
+
+// Hotkey is the validator's.
+func (v *Validator) Hotkey() ss58.AccountID { return v.cfg.Signer.AccountID() }
+
+// View returns the newest view of the subnet; false before the first.
+func (v *Validator) View() (neuron.View, bool) { return v.neuron.View() }
+
+// Block is the newest block's number, 0 before the first.
+func (v *Validator) Block() uint64 { return v.neuron.Block() }
+
+// Idle is how long ago the newest block came.
+func (v *Validator) Idle() time.Duration { return v.neuron.Idle() }
+
+// Changed returns a channel that is closed at the next new block or metagraph.
+func (v *Validator) Changed() <-chan struct{} { return v.neuron.Changed() }
+
+// Recent returns up to n of the newest reports that are kept, oldest first; none
+// without a state folder, and after Close.
+func (v *Validator) Recent(n int) ([]Report, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.results == nil {
+		return nil, nil
+	}
+	list, err := v.results.After(v.state.Challenges - min(v.state.Challenges, uint64(n)))
+	return list[max(0, len(list)-n):], err
 }
 
 // Stats may be called at any time.

@@ -108,6 +108,9 @@ type Config struct {
 	// OnForward is told of each challenge after it was scored and saved, one at a
 	// time. It must be quick.
 	OnForward func(Report)
+	// OnWeights is told of each setting of weights that was confirmed, or committed to.
+	// It must be quick.
+	OnWeights func(WeightsSet)
 
 	// ResyncBlocks, RegisterCommand: see neuron.Config.
 	ResyncBlocks    uint64

@@ -185,7 +185,18 @@ func (v *Validator) weightsArrived(a *attempt, block uint64) error {
 		v.log.Info("weights set and confirmed", "block", block, "uids", a.uids, "weights", a.values)
 	}
 	v.neuron.RequestSync()
+	if v.cfg.OnWeights != nil {
+		v.cfg.OnWeights(WeightsSet{Time: v.cfg.Now().UTC(), Block: block, UIDs: a.uids, Weights: a.values})
+	}
 	return err
+}
+
+// WeightsSet is one setting of weights: Weights[i], in 65535ths of the largest, is
+// that of UIDs[i].
+type WeightsSet struct {
+	Time          time.Time
+	Block         uint64
+	UIDs, Weights []uint16
 }
 
 // weightsDue says what to set now, or why not yet ("" with no uids: simply not
