@@ -65,6 +65,9 @@ func (c *claims) addPNGText(keyword, text string) {
 	}
 }
 
+// ingredientSourceType names the claim on what a picture was made from.
+const ingredientSourceType = "ingredient's digitalSourceType"
+
 // addManifest lists what a manifest that holds says. One that doesn't, or that was
 // not checked, says nothing.
 func (c *claims) addManifest(m C2PA) {
@@ -84,7 +87,7 @@ func (c *claims) addManifest(m C2PA) {
 	}
 	for _, link := range m.Chain {
 		if link.Depth > 0 && link.SourceType != "" {
-			claim := digitalSource(SourceC2PA, "ingredient's digitalSourceType", link.SourceType)
+			claim := digitalSource(SourceC2PA, ingredientSourceType, link.SourceType)
 			if claim.Says == SaysGenerator {
 				claim.Text = "It was made from a picture that, as its signed history says, a generative model made or changed."
 			} else {
@@ -145,7 +148,11 @@ func software(source Source, name, value string) Claim {
 	if program, ok := editorNamed(value); ok {
 		return Claim{source, name, value, SaysEdited, who(source) + " that it was saved by " + program + ", a program for editing pictures."}
 	}
-	return Claim{source, name, value, SaysNone, who(source) + " that it was saved by " + quoted(value) + "."}
+	verb := "saved by"
+	if source == SourceC2PA {
+		verb = "made or changed with"
+	}
+	return Claim{source, name, value, SaysNone, who(source) + " that it was " + verb + " " + quoted(value) + "."}
 }
 
 // credit says whom a picture is owed to, in which some generators name themselves.

@@ -64,3 +64,7 @@ func sourceTypeIn(text string) (string, bool) {
 	}
 	return term, term != ""
 }
+
+// IsGenerated tells whether a term says that a generative model made a picture or
+// a part of it.
+func IsGenerated(term string) bool { return sourceTypes[term].says == SaysGenerator }

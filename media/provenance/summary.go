@@ -14,7 +14,7 @@ func summary(r Report) string {
 	}
 	if r.C2PA.Status == StatusValid {
 		for _, claim := range r.Claims {
-			if claim.Source == SourceC2PA && claim.Name == "digitalSourceType" {
+			if claim.Source == SourceC2PA && (claim.Name == "digitalSourceType" || claim.Name == ingredientSourceType && claim.Says == SaysGenerator) && !slices.Contains(parts, claim.Text) {
 				parts = append(parts, claim.Text)
 			}
 		}

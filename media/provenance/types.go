@@ -63,8 +63,9 @@ type C2PA struct {
 	// Trusted says whether the signer is on the trust list. It is empty unless the
 	// manifest was checked.
 	Trusted Trust `json:"trusted,omitempty" enum:"yes,no,unknown" doc:"Whether the signer is on the trust list; unknown: there is no list. Absent where nothing was checked"`
-	// Signer is the common name of the signing certificate or its organisation, and
-	// Issuer who issued that certificate. Both are only as true as Trusted says.
+	// Signer is the organisation that the signing certificate names, or else its
+	// common name, and Issuer the authority that issued the certificate. Both are
+	// only as true as Trusted says.
 	Signer string `json:"signer,omitempty" doc:"Whom the signing certificate names"`
 	Issuer string `json:"issuer,omitempty" doc:"Who issued the signing certificate"`
 	// SignedAt is the time of the signature, RFC 3339.
@@ -131,7 +132,8 @@ type Link struct {
 	Generator  string `json:"generator,omitempty" doc:"The program that wrote its manifest"`
 	Signer     string `json:"signer,omitempty" doc:"Whom its signing certificate names"`
 	SourceType string `json:"source_type,omitempty" doc:"How it came to be, as an IPTC term"`
-	When       string `json:"when,omitempty" doc:"When it was signed, RFC 3339"`
+	// When it was signed or, without a time stamp, says that it was made; RFC 3339.
+	When string `json:"when,omitempty" doc:"When it was signed or, without a time stamp, says that it was made, RFC 3339"`
 	// Errors lists the codes for what does not hold of this ingredient.
 	Errors []string `json:"errors,omitempty"`
 }
