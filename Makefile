@@ -21,8 +21,9 @@ run: deps ## start a development chain, three miners and a validator (ARGS="--he
 test: deps ## run all tests
 	$(GO) test -timeout 15m $(PACKAGES)
 
-deps: ## install the ONNX Runtime library into the cache folder
+deps: ## install the ONNX Runtime library into the cache folder, and the C2PA library (16 MB) if it can be had
 	@scripts/onnxruntime.sh
+	@scripts/c2pa.sh --optional
 
 build: deps ## build dist/bitmind, one file with ONNX Runtime, the detector and sample images inside
 	@scripts/onnxruntime.sh --stage ml/ort/embedded

@@ -16,10 +16,12 @@ func commands() []*cobra.Command {
 		newServeCmd(),
 		newPredictCmd(),
 		newDetectCmd(),
+		newProvenanceCmd(),
 		newMCPCmd(),
 		newModelCmd(),
 		newEvalCmd(),
 		newDataCmd(),
 		newTrainCmd(),
+		newC2PAChildCmd(),
 	}
 }

@@ -67,29 +67,40 @@ func (f *findings) inflate(data []byte) ([]byte, bool) {
 	return out, err == nil
 }
 
-// scan walks through the structure of a picture's file.
-func scan(data []byte) findings {
-	var f findings
+// MediaType tells the format of a picture's file, one of those whose metadata are
+// read; it is empty for anything else.
+func MediaType(data []byte) string {
 	switch {
 	case bytes.HasPrefix(data, []byte("\xff\xd8\xff")):
-		f.mediaType = "image/jpeg"
-		f.scanJPEG(data)
+		return "image/jpeg"
 	case bytes.HasPrefix(data, []byte(pngSignature)):
-		f.mediaType = "image/png"
-		f.scanPNG(data)
+		return "image/png"
 	case bytes.HasPrefix(data, []byte("GIF87a")), bytes.HasPrefix(data, []byte("GIF89a")):
-		f.mediaType = "image/gif"
-		f.scanGIF(data)
+		return "image/gif"
 	case len(data) >= 12 && string(data[:4]) == "RIFF" && string(data[8:12]) == "WEBP":
-		f.mediaType = "image/webp"
-		f.scanWebP(data)
+		return "image/webp"
 	case bytes.HasPrefix(data, []byte("II*\x00")), bytes.HasPrefix(data, []byte("MM\x00*")):
-		f.mediaType = "image/tiff"
+		return "image/tiff"
+	}
+	return bmffType(data)
+}
+
+// scan walks through the structure of a picture's file.
+func scan(data []byte) findings {
+	f := findings{mediaType: MediaType(data)}
+	switch f.mediaType {
+	case "image/jpeg":
+		f.scanJPEG(data)
+	case "image/png":
+		f.scanPNG(data)
+	case "image/gif":
+		f.scanGIF(data)
+	case "image/webp":
+		f.scanWebP(data)
+	case "image/tiff":
 		f.scanTIFF(data)
-	default:
-		if f.mediaType = bmffType(data); f.mediaType != "" {
-			f.scanBMFF(data)
-		}
+	case "image/avif", "image/heic", "image/heif":
+		f.scanBMFF(data)
 	}
 	return f
 }

@@ -3,6 +3,7 @@ package c2pa
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -88,8 +89,17 @@ func checkTrustList(list []byte) error {
 	if len(list) > maxTrustList {
 		return fmt.Errorf("trust list of %d bytes, limit %d; try: only the authorities' own certificates", len(list), maxTrustList)
 	}
-	block, _ := pem.Decode(list)
-	if block == nil || block.Type != "CERTIFICATE" {
+	found := 0
+	for rest := list; ; found++ {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil || block.Type != "CERTIFICATE" {
+			return fmt.Errorf("trust list: its part %d, %q, is no certificate; try: a PEM file of certificates only", found+1, block.Type)
+		}
+	}
+	if found == 0 {
 		return errors.New("trust list without a certificate; try: a PEM file, which has lines BEGIN CERTIFICATE")
 	}
 	return nil
