@@ -186,6 +186,10 @@ func runLocalnet(ctx context.Context, cmd *cobra.Command, o localnetOptions) (er
 	if err != nil {
 		return err
 	}
+	origin, err := o.service.origin.reader(ctx, log)
+	if err != nil {
+		return err
+	}
 
 	view := newLocalnetView(cmd.OutOrStdout(), dir, endpoints{
 		RPC:  "ws://" + cfg.RPC.Addr().String(),
@@ -215,7 +219,7 @@ func runLocalnet(ctx context.Context, cmd *cobra.Command, o localnetOptions) (er
 			log.Warn("the page has no detector", "error", err)
 			return nil
 		}
-		if err := runService(ctx, web, service, load, failed, log); err != nil {
+		if err := runService(ctx, web, service, load, origin, failed, log); err != nil {
 			log.Error("the API stopped", "error", err)
 		}
 	})

@@ -25,6 +25,7 @@ type mcpOptions struct {
 	root   string
 	models []string
 	model  modelFlags
+	origin provenanceFlags
 }
 
 func newMCPCmd() *cobra.Command {
@@ -55,6 +56,7 @@ An assistant's configuration names the program and its arguments:
 	f.StringVar(&opts.root, "root", ".", "the only `folder` whose files an assistant may name")
 	f.StringSliceVar(&opts.models, "model", nil, "detector: a folder, a file, or one inside the program: "+defaultModels+" (repeatable, the first one decides)")
 	opts.model.addRuntimeTo(cmd)
+	opts.origin.addTo(cmd)
 	return cmd
 }
 
@@ -106,11 +108,15 @@ func (o mcpOptions) asker(ctx context.Context, log *slog.Logger, background *syn
 	if err != nil {
 		return nil, nil, err
 	}
+	origin, err := o.origin.reader(ctx, log)
+	if err != nil {
+		return nil, nil, err
+	}
 	models, err := openModels(o.models, o.model, log)
 	if err != nil {
 		return nil, nil, err
 	}
-	inspector, err := inspect.New(inspect.Config{Models: models, Logger: log})
+	inspector, err := inspect.New(inspect.Config{Models: models, Provenance: origin, Logger: log})
 	if err != nil {
 		return nil, nil, errors.Join(err, closeModels(models))
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/maxmos001/bitmind-subnet/api/schema"
 	"github.com/maxmos001/bitmind-subnet/media/provenance"
 	"github.com/maxmos001/bitmind-subnet/media/provenance/c2pa"
 )
@@ -48,6 +49,23 @@ func TestProvenance(t *testing.T) {
 	status, stdout, _ = runProvenance(t, provenanceData+"edited.jpg")
 	if status != 0 || !strings.Contains(stdout, "signer trusted: unknown") || !strings.Contains(stdout, "      - generated.jpg, parentOf, trainedAlgorithmicMedia") {
 		t.Errorf("status %d: %s", status, stdout)
+	}
+}
+
+func TestServiceTellsProvenance(t *testing.T) {
+	if _, missing, err := new(provenanceFlags).options(t.Context()); err != nil || missing != nil {
+		t.Skip(missing, err)
+	}
+	server, address := startService(t, testDetector(t), "--c2pa.trust_list", provenanceData+"root.pem")
+	defer server.interrupt()
+	stdout, _ := bitmindOK(t, "", "detect", "--server", address, "--json", provenanceData+"edited.jpg")
+	var answer schema.Detection
+	if err := json.Unmarshal([]byte(stdout), &answer); err != nil {
+		t.Fatal(err)
+	}
+	r := answer.Provenance
+	if r == nil || r.C2PA.Status != provenance.StatusValid || r.C2PA.Trusted != provenance.TrustYes || len(r.C2PA.Chain) != 3 {
+		t.Errorf("%s", stdout)
 	}
 }
 

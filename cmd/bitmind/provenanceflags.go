@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/maxmos001/bitmind-subnet/api/inspect"
 	"github.com/maxmos001/bitmind-subnet/media/provenance"
 	"github.com/maxmos001/bitmind-subnet/media/provenance/c2pa"
 )
@@ -48,6 +50,21 @@ func (f *provenanceFlags) options(ctx context.Context) (opts provenance.Options,
 		return opts, err, nil
 	}
 	return opts, nil, err
+}
+
+// reader makes what services read provenance with. That signed histories are not
+// checked is logged.
+func (f *provenanceFlags) reader(ctx context.Context, log *slog.Logger) (inspect.Provenance, error) {
+	opts, missing, err := f.options(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if missing != nil {
+		log.Info("signed histories of pictures are not checked", "reason", missing)
+	}
+	return func(ctx context.Context, data []byte) provenance.Report {
+		return provenance.Read(ctx, data, opts)
+	}, nil
 }
 
 // c2paChild is the hidden command that checks one manifest, see package c2pa.

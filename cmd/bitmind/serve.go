@@ -60,6 +60,10 @@ func (o *serveOptions) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
+	origin, err := o.service.origin.reader(ctx, log)
+	if err != nil {
+		return err
+	}
 	address := "http://" + listener.Addr().String()
 	if o.endpoints != "" {
 		if err := writeJSON(o.endpoints, endpoints{HTTP: address}); err != nil {
@@ -69,5 +73,5 @@ func (o *serveOptions) run(cmd *cobra.Command) (err error) {
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "page %s\ndocs %s/docs\n", address, address)
 	load := func() ([]inspect.Model, error) { return openModels(o.models, o.model, log) }
-	return runService(ctx, listener, cfg, load, func(err error) error { return err }, log)
+	return runService(ctx, listener, cfg, load, origin, func(err error) error { return err }, log)
 }

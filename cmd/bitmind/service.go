@@ -29,6 +29,7 @@ type serviceFlags struct {
 	hosts   []string
 	maxBody int
 	memory  int
+	origin  provenanceFlags
 }
 
 func (f *serviceFlags) addTo(cmd *cobra.Command) {
@@ -38,6 +39,7 @@ func (f *serviceFlags) addTo(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.hosts, "host", nil, "name that this server has besides localhost, such as a proxy before it passes on (repeatable)")
 	flags.IntVar(&f.maxBody, "max-body", api.DefaultMaxBody>>20, "largest picture taken, in MB")
 	flags.IntVar(&f.memory, "memory", 256, "memory for encoded pictures under way, in MB; what comes beyond is told to come back")
+	f.origin.addTo(cmd)
 }
 
 // config checks the flags and begins the API's configuration with them.
@@ -114,8 +116,8 @@ func closeModels(list []inspect.Model) error {
 // runService answers on a listener until ctx ends. It answers from the beginning,
 // and says that it is not ready until the detectors are loaded; failed decides
 // what becomes of it where they cannot be.
-func runService(ctx context.Context, listener net.Listener, cfg api.Config, load func() ([]inspect.Model, error), failed func(error) error, log *slog.Logger) error {
-	inspector := &loading{}
+func runService(ctx context.Context, listener net.Listener, cfg api.Config, load func() ([]inspect.Model, error), origin inspect.Provenance, failed func(error) error, log *slog.Logger) error {
+	inspector := &loading{origin: origin}
 	cfg.Inspector = inspector
 	server, err := api.New(cfg)
 	if err != nil {
@@ -144,6 +146,7 @@ func runService(ctx context.Context, listener net.Listener, cfg api.Config, load
 
 // loading is an inspector whose detectors are being loaded.
 type loading struct {
+	origin inspect.Provenance
 	loaded atomic.Pointer[inspect.Inspector]
 }
 
@@ -154,7 +157,7 @@ func (l *loading) run(ctx context.Context, load func() ([]inspect.Model, error),
 		return err
 	}
 	defer func() { err = errors.Join(err, closeModels(list)) }()
-	inspector, err := inspect.New(inspect.Config{Models: list, Logger: log})
+	inspector, err := inspect.New(inspect.Config{Models: list, Provenance: l.origin, Logger: log})
 	if err != nil {
 		return err
 	}
