@@ -137,6 +137,6 @@ func New(cfg Config) (*Server, error) {
 	s.registerHealth()
 	s.registerStatus()
 	s.mux.Handle("GET /metrics", s.metrics.handler())
-	s.mux.Handle("GET /{$}", web.Handler())
+	web.Mount(s.mux)
 	return s, nil
 }
