@@ -313,6 +313,11 @@ func (l Limits) reserve(bytes int64) (release func(), err error) {
 
 // classify sorts a decoder's error into this package's kinds.
 func classify(h *header, err error) error {
+	for _, kind := range []error{ErrTooLarge, ErrTruncated, ErrCorrupt, ErrUnsupported} {
+		if errors.Is(err, kind) {
+			return err
+		}
+	}
 	kind := ErrCorrupt
 	cut := slices.ContainsFunc(h.warnings, func(w Warning) bool { return w.Code == WarnTruncated })
 	var jpegUnsupported jpeg.UnsupportedError

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/maxmos001/bitmind-subnet/media/heif"
 )
 
 // Formats names what is read, as a part of a sentence.
@@ -99,6 +101,7 @@ var readFormats = []format{
 	{name: "png", starts: []string{"\x89PNG\r\n\x1a\n"}, probe: (*header).probePNG},
 	{name: "gif", starts: []string{"GIF87a", "GIF89a"}, probe: (*header).probeGIF},
 	{name: "webp", starts: []string{"RIFF????WEBP"}, probe: (*header).probeWebP},
+	{name: "heic", match: heif.IsHEIF, probe: (*header).probeHEIF}, // or avif
 	{name: "tiff", starts: []string{"II*\x00", "MM\x00*"}, match: isPlainTIFF, probe: (*header).probeTIFF},
 	{name: "bmp", starts: []string{"BM"}, match: isBMP, probe: (*header).probeBMP},
 }
@@ -109,8 +112,7 @@ var knownFormats = []format{
 	{name: "JPEG 2000", starts: []string{"\x00\x00\x00\x0cjP  \r\n\x87\n", "\xff\x4f\xff\x51"}, advice: adviceSave},
 	{name: "JPEG XR", starts: []string{"II\xbc\x01"}, advice: adviceSave},
 	{name: "JPEG without its start", starts: []string{"\xff\xdb\x00", "\xff\xe0\x00\x10JFIF\x00"}, advice: "get the file again"},
-	{name: "HEIF of another coding than HEVC or AV1", match: isBrand("mif1", "miaf", "mif2", "avci", "jpeg", "j2ki", "vvic", "evbi"), advice: adviceSave},
-	{name: "HEIF image sequence", match: isBrand("msf1", "hevc", "hevx", "hevm", "hevs", "avcs"), advice: adviceSave},
+	{name: "HEIF of another coding than HEVC or AV1", match: isBrand("avci", "avcs", "jpeg", "jpgs", "j2ki", "j2is", "vvic", "vvis", "evbi", "evbs"), advice: adviceSave},
 	{name: "Canon raw photograph (CR3)", match: isBrand("crx "), advice: adviceRaw},
 	{name: "QuickTime film", match: isBrand("qt  "), advice: adviceVideo, other: true},
 	{name: "MP4 film", match: isBrand(""), advice: adviceVideo, other: true},
