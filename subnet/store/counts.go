@@ -1,27 +1,14 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 )
 
-// What is counted each day.
-const (
-	CountKey     = "key"     // requests by key
-	CountMiner   = "miner"   // a miner's answers to people's questions, by uid
-	CountOrganic = "organic" // people's questions to the network
-)
-
-// Tally is something to count.
-type Tally struct {
-	Kind    string // CountKey, CountMiner or CountOrganic
-	Subject string // whose: a key's id, a miner's uid, or "" for all
-	Success int
-	Failure int
-}
+// CountKey is the kind of the counts of requests by key. Other packages count
+// other things, under kinds of their own.
+const CountKey = "key"
 
 // DayCount is one day's count.
 type DayCount struct {
@@ -34,28 +21,24 @@ type DayCount struct {
 
 func dayOf(t time.Time) int64 { return t.Unix() / 86400 }
 
-// Count adds tallies to the present day, all of them or none.
-func (s *Store) Count(ctx context.Context, tallies ...Tally) error {
-	// In one order everywhere, so that no two transactions wait for each other.
-	tallies = slices.Clone(tallies)
-	slices.SortFunc(tallies, func(a, b Tally) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Subject, b.Subject)) })
-	for _, t := range tallies {
-		if t.Success < 0 || t.Failure < 0 || t.Kind == "" || checkText("a count's kind", t.Kind, 50) != nil || checkText("a count's subject", t.Subject, 200) != nil {
-			return s.wrap("counting", fmt.Errorf("%w: %+v", ErrInvalid, t))
-		}
+// Count adds to the present day's count of a subject: a key's id, say, or
+// "" for all together.
+func (s *Store) Count(ctx context.Context, kind, subject string, success, failure uint64) error {
+	err := checkText("a count's kind", kind, 50)
+	if err == nil {
+		err = checkText("a count's subject", subject, 200)
 	}
-	day := dayOf(s.time())
-	err := s.change(ctx, counted, func(tx querier) error {
-		for _, t := range tallies {
+	if err == nil && (kind == "" || success > MaxLimit || failure > MaxLimit) {
+		err = fmt.Errorf("%w: %d and %d of the kind %q", ErrInvalid, success, failure, kind)
+	}
+	if err == nil {
+		err = s.change(ctx, counted, func(tx querier) error {
 			_, err := tx.exec(ctx, `INSERT INTO daily_counts (scope, subject, day, success, failure) VALUES (?, ?, ?, ?, ?)
 				ON CONFLICT (scope, subject, day) DO UPDATE SET success = daily_counts.success + excluded.success, failure = daily_counts.failure + excluded.failure`,
-				t.Kind, t.Subject, day, t.Success, t.Failure)
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+				kind, subject, dayOf(s.time()), int64(success), int64(failure))
+			return err
+		})
+	}
 	return s.wrap("counting", err)
 }
 

@@ -42,12 +42,3 @@ CREATE TABLE answers (
 	PRIMARY KEY (challenge, uid)
 ) WITHOUT ROWID;
 CREATE INDEX answers_miner ON answers (uid, challenge);
-
--- Files that were taken over from an older version of the program.
-CREATE TABLE imports (
-	validator BIGINT NOT NULL REFERENCES validators (id),
-	file TEXT NOT NULL,
-	reports BIGINT NOT NULL,
-	time BIGINT NOT NULL,
-	PRIMARY KEY (validator, file)
-);

@@ -125,7 +125,7 @@ func testCounts(t *testing.T, open func(*testing.T) *fixture) {
 	for range 8 {
 		all.Go(func() {
 			for range 10 {
-				err := s.Count(ctx, store.Tally{Kind: store.CountOrganic, Success: 1}, store.Tally{Kind: store.CountMiner, Subject: "7", Failure: 2}, store.Tally{Kind: store.CountMiner, Subject: "12", Success: 1})
+				err := errors.Join(s.Count(ctx, "organic", "", 1, 0), s.Count(ctx, "miner", "7", 0, 2), s.Count(ctx, "miner", "12", 1, 0))
 				if err != nil {
 					t.Error(err)
 				}
@@ -134,7 +134,7 @@ func testCounts(t *testing.T, open func(*testing.T) *fixture) {
 	}
 	all.Wait()
 	s.clock.Advance(24 * time.Hour)
-	if err := s.Count(ctx, store.Tally{Kind: store.CountMiner, Subject: "7", Success: 3, Failure: 4}); err != nil {
+	if err := s.Count(ctx, "miner", "7", 3, 4); err != nil {
 		t.Fatal(err)
 	}
 	seven := "7"
@@ -144,10 +144,10 @@ func testCounts(t *testing.T, open func(*testing.T) *fixture) {
 		since   time.Time
 		want    []store.DayCount
 	}{
-		"organic":    {store.CountOrganic, nil, today, []store.DayCount{{Day: today, Success: 80}}},
-		"miners":     {store.CountMiner, nil, today, []store.DayCount{{Day: today, Subject: "12", Success: 80}, {Day: today, Subject: "7", Failure: 160}, {Day: today.AddDate(0, 0, 1), Subject: "7", Success: 3, Failure: 4}}},
-		"one miner":  {store.CountMiner, &seven, today.Add(time.Hour), []store.DayCount{{Day: today, Subject: "7", Failure: 160}, {Day: today.AddDate(0, 0, 1), Subject: "7", Success: 3, Failure: 4}}},
-		"the second": {store.CountMiner, nil, today.AddDate(0, 0, 1), []store.DayCount{{Day: today.AddDate(0, 0, 1), Subject: "7", Success: 3, Failure: 4}}},
+		"organic":    {"organic", nil, today, []store.DayCount{{Day: today, Success: 80}}},
+		"miners":     {"miner", nil, today, []store.DayCount{{Day: today, Subject: "12", Success: 80}, {Day: today, Subject: "7", Failure: 160}, {Day: today.AddDate(0, 0, 1), Subject: "7", Success: 3, Failure: 4}}},
+		"one miner":  {"miner", &seven, today.Add(time.Hour), []store.DayCount{{Day: today, Subject: "7", Failure: 160}, {Day: today.AddDate(0, 0, 1), Subject: "7", Success: 3, Failure: 4}}},
+		"the second": {"miner", nil, today.AddDate(0, 0, 1), []store.DayCount{{Day: today.AddDate(0, 0, 1), Subject: "7", Success: 3, Failure: 4}}},
 		"keys":       {store.CountKey, nil, today, []store.DayCount{}},
 	} {
 		got, err := s.Counts(ctx, c.kind, c.subject, c.since, s.clock.Now())
@@ -155,9 +155,9 @@ func testCounts(t *testing.T, open func(*testing.T) *fixture) {
 			t.Errorf("%s: %v\n%s", name, err, diff)
 		}
 	}
-	for _, bad := range []store.Tally{{Success: 1}, {Kind: "x", Success: -1}, {Kind: "x", Subject: "\x00"}} {
-		if err := s.Count(ctx, bad); !errors.Is(err, store.ErrInvalid) {
-			t.Errorf("%+v: %v", bad, err)
+	for i, err := range []error{s.Count(ctx, "", "", 1, 0), s.Count(ctx, "x", "\x00", 1, 0), s.Count(ctx, "x", "", 1<<63, 0)} {
+		if !errors.Is(err, store.ErrInvalid) {
+			t.Errorf("%d: %v", i, err)
 		}
 	}
 }

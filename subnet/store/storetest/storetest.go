@@ -21,6 +21,7 @@ func Run(t *testing.T, database func(*testing.T) string) {
 		"Keys": testKeys, "Rotation": testRotation, "Limits": testLimits,
 		"Feedback": testFeedback, "Shares": testShares, "Counts": testCounts, "Idempotency": testIdempotency,
 		"Jobs": testJobs, "JobsRefused": testJobsRefused, "Workers": testWorkers, "Deliveries": testDeliveries, "Sweep": testSweep,
+		"Book": testBook, "BookIsBounded": testBounded, "Reports": testReports, "Miner": testMiner, "Import": testImport,
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, func(t *testing.T) *fixture { return open(t, database(t)) })
@@ -68,7 +69,7 @@ func open(t *testing.T, url string) *fixture {
 // again opens the same database a second time.
 func (f *fixture) again(t *testing.T) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), f.url, store.Options{Now: f.clock.Now, MaxChallenges: 1000})
+	s, err := store.Open(t.Context(), f.url, store.Options{Now: f.clock.Now, MaxChallenges: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
