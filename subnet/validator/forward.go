@@ -17,6 +17,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/subnet/challenge"
 	"github.com/maxmos001/bitmind-subnet/subnet/neuron"
 	"github.com/maxmos001/bitmind-subnet/subnet/protocol"
+	"github.com/maxmos001/bitmind-subnet/subnet/store"
 )
 
 // forwardStep makes one challenge from drawing to saving. It waits first until
@@ -56,7 +57,7 @@ func (v *Validator) forward(ctx context.Context) error {
 		return ctx.Err() // answers cut short by our own end say nothing about miners
 	}
 	v.noteClock(ctx, responses)
-	return v.record(c, answers(miners, responses, c.Label))
+	return v.record(ctx, c, answers(miners, responses, c.Label))
 }
 
 // noteClock says so when no miner accepts this validator's signature and the local clock
@@ -78,10 +79,10 @@ func (v *Validator) noteClock(ctx context.Context, responses []synapse.Response[
 
 // record scores one challenge and writes it down: the result first, then the
 // state that counts it.
-func (v *Validator) record(c challenge.Challenge, list []Answer) error {
+func (v *Validator) record(ctx context.Context, c challenge.Challenge, list []Answer) error {
 	v.recording.Lock()
 	defer v.recording.Unlock()
-	r, err := v.keep(c, list)
+	r, err := v.keep(ctx, c, list)
 	if err != nil {
 		return err
 	}
@@ -101,19 +102,25 @@ func (v *Validator) record(c challenge.Challenge, list []Answer) error {
 	return nil
 }
 
-// keep is the part of record that changes the state.
-func (v *Validator) keep(c challenge.Challenge, list []Answer) (Report, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	r := Report{
-		Seq: v.state.Challenges + 1, Time: v.cfg.Now().UTC(), Block: v.neuron.Block(),
-		Challenge: c, Answers: list,
+// keep is the part of record that changes the state. v.recording is held, so that
+// v.mu need not be while the result is written: a database may take its time.
+func (v *Validator) keep(ctx context.Context, c challenge.Challenge, list []Answer) (Report, error) {
+	r, results, err := v.next(ctx, c, list)
+	if err != nil {
+		return r, err
 	}
-	if v.results != nil {
-		if err := v.results.Append(r); err != nil {
+	if results != nil {
+		// A challenge that is finished is written down also when the validator ends.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+		defer cancel()
+		if err := results.Append(ctx, r); err != nil {
+			// It does not say whether the result has arrived all the same.
+			v.behind = true
 			return r, fmt.Errorf("writing the result: %w", err)
 		}
 	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	if err := v.apply(r); err != nil {
 		return r, err
 	}
@@ -122,6 +129,21 @@ func (v *Validator) keep(c challenge.Challenge, list []Answer) (Report, error) {
 		v.log.Error("saving the state failed; trying again after the next challenge", "err", err)
 	}
 	return r, nil
+}
+
+// next numbers a finished challenge.
+func (v *Validator) next(ctx context.Context, c challenge.Challenge, list []Answer) (Report, *store.Book, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.behind {
+		if err := v.replay(ctx); err != nil {
+			return Report{}, nil, err
+		}
+	}
+	return Report{
+		Seq: v.state.Challenges + 1, Time: v.cfg.Now().UTC().Truncate(time.Microsecond), Block: v.neuron.Block(),
+		Challenge: c, Answers: list,
+	}, v.results, nil
 }
 
 // waitMiners waits until the subnet has a miner to ask and the chain is alive.

@@ -3,7 +3,6 @@ package validator_test
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -11,15 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
-
 	"github.com/maxmos001/bitmind-subnet/bittensor/subtensor"
-	"github.com/maxmos001/bitmind-subnet/subnet/score"
 	"github.com/maxmos001/bitmind-subnet/subnet/subnettest"
 	"github.com/maxmos001/bitmind-subnet/subnet/validator"
 )
@@ -126,43 +120,15 @@ func TestKill(t *testing.T) {
 		t.Errorf("%d challenges in the state, %d were reported", snap.Challenges, reported)
 	}
 	// The scores are exactly those that the stored results give.
-	board, err := score.NewBoard(score.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(filepath.Join(dir, "results.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var seq uint64
-	for line := range strings.Lines(string(text)) {
-		var r validator.Report
-		if err := json.Unmarshal([]byte(line), &r); err != nil {
-			t.Fatal(err)
-		}
-		if seq++; r.Seq != seq {
-			t.Fatalf("result %d follows %d", r.Seq, seq-1)
-		}
-		var outcomes []score.Outcome
-		for _, a := range r.Answers {
-			outcomes = append(outcomes, score.Outcome{UID: a.UID, Hotkey: a.Hotkey, Reward: a.Reward, Answered: a.Prediction >= 0})
-		}
-		if err := board.Update(outcomes); err != nil {
-			t.Fatal(err)
+	list := results(t, filepath.Join(dir, validator.ResultsName), s)
+	for i, r := range list {
+		if r.Seq != uint64(i)+1 {
+			t.Fatalf("result %d follows %d", r.Seq, i)
 		}
 	}
-	if seq != snap.Challenges {
-		t.Errorf("%d results, %d challenges", seq, snap.Challenges)
+	if len(list) != int(snap.Challenges) {
+		t.Errorf("%d results, %d challenges", len(list), snap.Challenges)
 	}
-	var want, got []score.Entry
-	for _, e := range board.Entries() {
-		want = append(want, score.Entry{UID: e.UID, Hotkey: e.Hotkey, Score: e.Score, Asked: e.Asked, Answered: e.Answered, Correct: e.Correct})
-	}
-	for _, m := range snap.Miners {
-		got = append(got, score.Entry{UID: m.UID, Hotkey: m.Hotkey, Score: m.Score, Asked: m.Asked, Answered: m.Answered, Correct: m.Correct})
-	}
-	if diff := cmp.Diff(want, got, cmpopts.EquateApprox(0, 1e-12)); diff != "" {
-		t.Errorf("scores by the results (-) and in the state (+):\n%s", diff)
-	}
+	sameScores(t, snap, list)
 	t.Logf("%d kills, %d challenges", kills, snap.Challenges)
 }

@@ -1,159 +1,196 @@
-package validator
+package validator_test
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
-	"log/slog"
+	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
-	"github.com/maxmos001/bitmind-subnet/subnet/challenge"
+	"github.com/maxmos001/bitmind-subnet/subnet/score"
+	"github.com/maxmos001/bitmind-subnet/subnet/store"
+	"github.com/maxmos001/bitmind-subnet/subnet/subnettest"
+	"github.com/maxmos001/bitmind-subnet/subnet/validator"
 )
 
-func report(seq uint64) Report {
-	return Report{
-		Seq: seq, Time: time.Unix(1700000000+int64(seq), 0).UTC(), Block: 7 * seq,
-		Challenge: challenge.Challenge{ID: fmt.Sprint("c", seq), Label: int(seq % 2), Source: "s", Origin: "o"},
-		Answers: []Answer{
-			{UID: 1, Hotkey: ss58.AccountID{1}, Prediction: 0.75, Status: 200, LatencyMS: 12.5, Reward: float64(seq % 2)},
-			{UID: 2, Hotkey: ss58.AccountID{2}, Prediction: -1, Status: 408, Error: "timeout"},
-		},
-	}
-}
-
-func openResults(t *testing.T, dir string) *Results {
+// results reads what a validator has stored in a database.
+func results(t *testing.T, url string, s *subnet) []validator.Report {
 	t.Helper()
-	r, err := OpenResults(dir, slog.New(slog.DiscardHandler))
+	db, err := store.Open(t.Context(), url, store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := r.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+	defer func() {
+		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
-	})
-	return r
+	}()
+	return reports(t, db, s)
 }
 
-func appendAll(t *testing.T, r *Results, from, to uint64) {
+func reports(t *testing.T, db *store.Store, s *subnet) []validator.Report {
 	t.Helper()
-	for seq := from; seq <= to; seq++ {
-		if err := r.Append(report(seq)); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func wantAfter(t *testing.T, r *Results, seq uint64, want ...uint64) {
-	t.Helper()
-	reports := []Report(nil)
-	for _, s := range want {
-		reports = append(reports, report(s))
-	}
-	got, err := r.After(seq)
+	book, err := db.Book(t.Context(), subnettest.Netuid, s.validator.AccountID())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(reports, got); diff != "" {
-		t.Fatalf("reports after %d (-want +got):\n%s", seq, diff)
-	}
-}
-
-func TestResultsSurviveReopening(t *testing.T) {
-	dir := t.TempDir()
-	r := openResults(t, dir)
-	wantAfter(t, r, 0)
-	appendAll(t, r, 1, 3)
-	wantAfter(t, r, 1, 2, 3)
-	if err := r.Close(); err != nil {
-		t.Fatal(err)
-	}
-	r = openResults(t, dir)
-	appendAll(t, r, 4, 4)
-	wantAfter(t, r, 0, 1, 2, 3, 4)
-}
-
-// A kill in the middle of a write leaves any part of the last line.
-func TestResultsCutOffAnywhere(t *testing.T) {
-	dir := t.TempDir()
-	r := openResults(t, dir)
-	appendAll(t, r, 1, 2)
-	path := filepath.Join(dir, resultsName)
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	end := bytes.IndexByte(whole, '\n') + 1
-	for cut := end; cut < len(whole); cut += 7 {
-		if err := os.WriteFile(path, whole[:cut], 0o600); err != nil {
-			t.Fatal(err)
-		}
-		again := openResults(t, dir)
-		wantAfter(t, again, 0, 1)
-		appendAll(t, again, 2, 2)
-		wantAfter(t, again, 0, 1, 2)
-		if err := again.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func TestResultsRotateAndStayBounded(t *testing.T) {
-	dir := t.TempDir()
-	r := openResults(t, dir)
-	r.maxBytes, r.maxFiles = 2000, 3
-	appendAll(t, r, 1, 100)
-	wantAfter(t, r, 99, 100)
-	files, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(files) != 4 {
-		t.Errorf("files %v, want the current one and 3 full ones", files)
-	}
-	for _, f := range files {
-		info, err := f.Info()
-		if err != nil || info.Size() > r.maxBytes {
-			t.Errorf("%s has %d bytes (%v)", f.Name(), info.Size(), err)
-		}
-	}
-}
-
-func TestResultsSkipDamagedLine(t *testing.T) {
-	dir := t.TempDir()
-	r := openResults(t, dir)
-	appendAll(t, r, 1, 3)
-	path := filepath.Join(dir, resultsName)
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bytes.SplitAfter(data, []byte("\n"))
-	lines[1] = []byte("{damaged\n")
-	if err := os.WriteFile(path, bytes.Join(lines, nil), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	wantAfter(t, r, 0, 1, 3)
-}
-
-func FuzzDecodeReport(f *testing.F) {
-	f.Add([]byte(`{"seq":1,"answers":[{"uid":1,"reward":1,"prediction":0.5,"status":200}]}`))
-	f.Add([]byte(`{"seq":1,"answers":[{"reward":2}]}`))
-	f.Fuzz(func(t *testing.T, line []byte) {
-		rep, err := decodeReport(line)
+	var list []validator.Report
+	for r, err := range book.After(t.Context(), 0) {
 		if err != nil {
-			return
+			t.Fatal(err)
 		}
-		board := newTestBoard(t)
-		v := &Validator{board: board}
-		if err := v.apply(rep); err != nil {
-			t.Fatalf("a report that was read cannot be applied: %v", err)
+		list = append(list, r)
+	}
+	return list
+}
+
+// sameScores compares a snapshot with the scores that reports give.
+func sameScores(t *testing.T, snap validator.Snapshot, list []validator.Report) {
+	t.Helper()
+	board, err := score.NewBoard(score.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range list {
+		var outcomes []score.Outcome
+		for _, a := range r.Answers {
+			outcomes = append(outcomes, score.Outcome{UID: a.UID, Hotkey: a.Hotkey, Reward: a.Reward, Answered: a.Prediction >= 0})
 		}
-	})
+		if err := board.Update(outcomes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	type standing struct {
+		UID                      uint16
+		Score                    float64
+		Asked, Answered, Correct uint64
+	}
+	var want, got []standing
+	for _, e := range board.Entries() {
+		want = append(want, standing{e.UID, e.Score, e.Asked, e.Answered, e.Correct})
+	}
+	for _, m := range snap.Miners {
+		got = append(got, standing{m.UID, m.Score, m.Asked, m.Answered, m.Correct})
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("scores by the results (-) and in the state (+):\n%s", diff)
+	}
+}
+
+// The files of an older version go into the database, and the validator goes on
+// where they end.
+func TestOlderResultsAreImported(t *testing.T) {
+	s := newSubnet(t)
+	dir := t.TempDir()
+	cfg := s.config(dir)
+	cfg.Steps = 6
+	s.run(cfg)
+	before := results(t, filepath.Join(dir, validator.ResultsName), s)
+	if len(before) != 6 {
+		t.Fatalf("%d results", len(before))
+	}
+	// As the older version leaves its folder; its state does not hold the last result yet.
+	old := t.TempDir()
+	var full, current bytes.Buffer
+	for i, r := range before {
+		to := &full
+		if i >= 4 {
+			to = &current
+		}
+		if err := json.NewEncoder(to).Encode(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	current.WriteString(`{"seq":7,"cut`)
+	for name, data := range map[string][]byte{"results-000000000001.jsonl": full.Bytes(), "results.jsonl": current.Bytes()} {
+		if err := os.WriteFile(filepath.Join(old, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	state, err := os.ReadFile(filepath.Join(dir, "state.json.previous"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(old, "state.json"), state, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg = s.config(old)
+	cfg.Steps = 2
+	snap := s.run(cfg)
+	after := results(t, filepath.Join(old, validator.ResultsName), s)
+	if len(after) != 8 || snap.Challenges != 8 {
+		t.Fatalf("%d results, %d challenges", len(after), snap.Challenges)
+	}
+	if diff := cmp.Diff(before, after[:6]); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	sameScores(t, snap, after)
+	left, err := filepath.Glob(filepath.Join(old, "results*.jsonl*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{filepath.Join(old, "results-000000000001.jsonl.imported"), filepath.Join(old, "results.jsonl.imported")}
+	if !slices.Equal(left, want) {
+		t.Errorf("files %v, want %v", left, want)
+	}
+}
+
+// A validator may share a store, and without a state folder begins from what the
+// store holds.
+func TestSharedStore(t *testing.T) {
+	s := newSubnet(t)
+	db, err := store.Open(t.Context(), store.Memory, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	cfg := s.config("")
+	cfg.Store, cfg.Steps = db, 4
+	s.run(cfg)
+	cfg.Steps = 3
+	snap := s.run(cfg)
+	list := reports(t, db, s)
+	if len(list) != 7 || snap.Challenges != 7 || list[6].Seq != 7 {
+		t.Fatalf("%d results, %d challenges", len(list), snap.Challenges)
+	}
+	sameScores(t, snap, list)
+	if err := db.Ping(context.Background()); err != nil {
+		t.Errorf("the validator has closed a store that is not its own: %v", err)
+	}
+}
+
+// A result that arrives in spite of an error is taken up, and its number is not
+// used again.
+func TestResultThatArrivedInSpiteOfAnError(t *testing.T) {
+	s := newSubnet(t)
+	db, err := store.Open(t.Context(), store.Memory, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	book, err := db.Book(t.Context(), subnettest.Netuid, s.validator.AccountID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := s.config("")
+	cfg.Store, cfg.Steps = db, 4
+	cfg.OnForward = func(r validator.Report) {
+		if r.Seq == 2 { // the next number is taken when the validator comes to it
+			r.Seq = 3
+			r.Challenge.ID = "from elsewhere"
+			if err := book.Append(context.Background(), r); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	snap := s.run(cfg)
+	list := reports(t, db, s)
+	if len(list) != 5 || snap.Challenges != 5 || list[2].Challenge.ID != "from elsewhere" || snap.Stats.Forward.Errors != 1 {
+		t.Fatalf("%d results, %d challenges, %+v", len(list), snap.Challenges, snap.Stats.Forward)
+	}
+	sameScores(t, snap, list)
 }

@@ -1,7 +1,6 @@
 package validator
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/maxmos001/bitmind-subnet/subnet/challenge"
@@ -59,23 +58,4 @@ func (v *Validator) apply(r Report) error {
 		v.state.Real++
 	}
 	return nil
-}
-
-// replay brings results into the scores that were written before a kill and
-// whose state was not: a result goes to disk first.
-func (v *Validator) replay() error {
-	missing, err := v.results.After(v.state.Challenges)
-	if err != nil {
-		return err
-	}
-	for _, r := range missing {
-		if err := v.apply(r); err != nil {
-			return fmt.Errorf("taking up result %d again: %w", r.Seq, err)
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	v.log.Info("results taken up that the state did not hold yet", "challenges", len(missing))
-	return v.save()
 }

@@ -31,6 +31,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/subnet/challenge"
 	"github.com/maxmos001/bitmind-subnet/subnet/neuron"
 	"github.com/maxmos001/bitmind-subnet/subnet/score"
+	"github.com/maxmos001/bitmind-subnet/subnet/store"
 )
 
 // Chain is what a validator needs of the chain; *subtensor.Client has it.
@@ -102,6 +103,9 @@ type Config struct {
 	// StateDir keeps scores and results; it belongs to one validator at a time.
 	// "" keeps everything in memory.
 	StateDir string
+	// Store, when set, keeps the results in place of a database in StateDir; the API
+	// may read and write it at the same time. Its owner closes it after the validator.
+	Store *store.Store
 	// Seed makes the drawing repeatable, for tests and trials; 0 draws what nobody
 	// can foresee.
 	Seed uint64
@@ -170,12 +174,14 @@ type Validator struct {
 
 	// recording keeps the order of reports.
 	recording sync.Mutex
+	behind    bool // results may hold what the state does not
 
 	// mu guards the state and orders the writes to disk.
-	mu      sync.Mutex
-	state   state
-	file    *score.StateFile // nil without StateDir
-	results *Results         // nil without StateDir
+	mu       sync.Mutex
+	state    state
+	file     *score.StateFile // nil without StateDir
+	results  *store.Book      // nil without StateDir and Store
+	ownStore *store.Store     // nil where the results are in Config.Store
 
 	weights weightSetter
 }
@@ -208,9 +214,12 @@ func New(cfg Config) (*Validator, error) {
 		return nil, err
 	}
 	if cfg.StateDir != "" {
-		if err := v.openState(); err != nil {
-			return nil, err
-		}
+		err = v.openState()
+	} else {
+		err = v.openAndReplay()
+	}
+	if err != nil {
+		return nil, err
 	}
 	v.dendrite = cfg.Dendrite
 	if v.dendrite == nil {
@@ -319,10 +328,11 @@ func (v *Validator) Close() error {
 		v.dendrite.Close()
 	}
 	if v.file == nil {
+		v.results = nil
 		return nil
 	}
-	err := errors.Join(v.save(), v.results.Close(), v.unlock())
-	v.file, v.results = nil, nil
+	err := errors.Join(v.save(), v.closeResults(), v.unlock())
+	v.file = nil
 	return err
 }
 
@@ -357,11 +367,17 @@ func (v *Validator) openState() (err error) {
 	if v.weights.hashes, err = subtensor.OpenHashCommits(filepath.Join(dir, commitFile)); err != nil {
 		return err
 	}
-	if v.results, err = OpenResults(dir, v.log); err != nil {
+	return v.openAndReplay()
+}
+
+// openAndReplay opens the results and takes up those that the state does not hold.
+func (v *Validator) openAndReplay() error {
+	ctx := context.Background() // New has no end but its own
+	if err := v.openResults(ctx); err != nil {
 		return err
 	}
-	if err := v.replay(); err != nil {
-		return errors.Join(err, v.results.Close())
+	if err := v.replay(ctx); err != nil {
+		return errors.Join(err, v.closeResults())
 	}
 	return nil
 }
