@@ -14,6 +14,7 @@ func commands() []*cobra.Command {
 		newUnstakeCmd(),
 		newMetagraphCmd(),
 		newServeCmd(),
+		newKeysCmd(),
 		newPredictCmd(),
 		newDetectCmd(),
 		newProvenanceCmd(),

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,6 +20,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/subnet/challenge"
 	"github.com/maxmos001/bitmind-subnet/subnet/replay"
+	"github.com/maxmos001/bitmind-subnet/subnet/store"
 	"github.com/maxmos001/bitmind-subnet/subnet/validator"
 )
 
@@ -38,9 +41,10 @@ func newMinerEvalCmd() *cobra.Command {
 and says how it would have done among them: accuracy, mean reward, the moving score
 that weights follow, and its rank, all on the questions that could be asked again.
 
-RECORDS are what validators keep in results.jsonl: a file, a folder with such files
-(a validator's state), or an http or https address of a file. A record holds which
-picture was shown (source and path), what was done to it, the label, and all
+RECORDS are what validators keep: the database in a validator's state folder, the
+folder itself, a postgres:// URL, or JSON lines as bitmind validator export writes
+them, in a file or at an http or https address. A record holds which picture was
+shown (source and path), what was done to it, the label, and all
 answers, but not the picture. So the pictures themselves are needed, in the folders
 of --real and --synthetic as the validator has them; a picture is found by class,
 source and path, else by class and path or by class, source and file name where only
@@ -88,18 +92,18 @@ func (o minerEvalOptions) run(cmd *cobra.Command, args []string) (err error) {
 	if pool.Real, pool.Synthetic, err = o.images.open(); err != nil {
 		return err
 	}
-	var reports []validator.Report
+	var reports []store.Report
 	damaged := 0
 	for _, name := range args {
-		if err := readRecords(cmd.Context(), name, func(r validator.Report) { reports = append(reports, r) }, &damaged); err != nil {
+		if err := o.readRecords(cmd.Context(), name, log, func(r store.Report) { reports = append(reports, r) }, &damaged); err != nil {
 			return err
 		}
 	}
 	if len(reports) == 0 {
-		return fmt.Errorf("%s holds no records (%d lines cannot be read); try: a validator's results.jsonl", strings.Join(args, ", "), damaged)
+		return fmt.Errorf("%s holds no records (%d lines cannot be read); try: the folder of a validator's state", strings.Join(args, ", "), damaged)
 	}
 	if o.last > 0 && len(reports) > o.last {
-		slices.SortStableFunc(reports, func(a, b validator.Report) int { return a.Time.Compare(b.Time) })
+		slices.SortStableFunc(reports, func(a, b store.Report) int { return a.Time.Compare(b.Time) })
 		reports = reports[len(reports)-o.last:]
 	}
 	d, err := o.model.open(log)
@@ -126,13 +130,15 @@ func (o minerEvalOptions) run(cmd *cobra.Command, args []string) (err error) {
 }
 
 // maxRecords bounds what is read from an address, in bytes: about what a validator
-// keeps at most.
-const maxRecords = 160 << 20
+// keeps at most, as JSON lines.
+const maxRecords = 1 << 30
 
-// readRecords reads a file, the files of a folder, or an address.
-func readRecords(ctx context.Context, name string, use func(validator.Report), damaged *int) error {
+// readRecords reads databases and files of JSON lines, those of a folder too, or an
+// address. Of a database only the newest last reports of each validator are read,
+// all for 0.
+func (o minerEvalOptions) readRecords(ctx context.Context, name string, log *slog.Logger, use func(store.Report), damaged *int) error {
 	read := func(r io.Reader) error {
-		err := validator.ReadReports(r, func(rep validator.Report) bool {
+		err := store.ReadReports(r, func(rep store.Report) bool {
 			use(rep)
 			return ctx.Err() == nil
 		}, func(int, error) { *damaged++ })
@@ -141,28 +147,67 @@ func readRecords(ctx context.Context, name string, use func(validator.Report), d
 		}
 		return ctx.Err()
 	}
-	if strings.HasPrefix(name, "http://") || strings.HasPrefix(name, "https://") {
+	switch {
+	case strings.HasPrefix(name, "http://") || strings.HasPrefix(name, "https://"):
 		return fetchRecords(ctx, name, read)
+	case isURL(name):
+		return readDatabase(ctx, name, o.last, log, use)
 	}
 	files := []string{name}
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		files, err = filepath.Glob(filepath.Join(name, "results*.jsonl"))
-		if err != nil {
-			return fmt.Errorf("listing %s: %w", name, err)
+		files = nil
+		for _, pattern := range []string{validator.ResultsName, "results*.jsonl"} {
+			found, err := filepath.Glob(filepath.Join(name, pattern))
+			if err != nil {
+				return fmt.Errorf("listing %s: %w", name, err)
+			}
+			files = append(files, found...)
 		}
 		if len(files) == 0 {
-			return fmt.Errorf("%s has no results*.jsonl; try: the folder of a validator's state", name)
+			return fmt.Errorf("%s has no %s and no results*.jsonl; try: the folder of a validator's state", name, validator.ResultsName)
 		}
 	}
 	for _, file := range files {
-		f, err := os.Open(file)
-		if err != nil {
-			return fmt.Errorf("opening records: %w; try: a validator's results.jsonl", err)
-		}
-		err = read(f)
-		_ = f.Close() // only read
-		if err != nil {
+		if err := readRecordFile(ctx, file, o.last, log, use, read); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+func readRecordFile(ctx context.Context, file string, last int, log *slog.Logger, use func(store.Report), read func(io.Reader) error) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("opening records: %w; try: the folder of a validator's state", err)
+	}
+	defer f.Close() // only read
+	text := bufio.NewReader(f)
+	if start, _ := text.Peek(len(sqliteMagic)); string(start) == sqliteMagic {
+		return readDatabase(ctx, file, last, log, use)
+	}
+	return read(text)
+}
+
+// sqliteMagic begins every SQLite file (https://www.sqlite.org/fileformat.html).
+const sqliteMagic = "SQLite format 3\x00"
+
+// readDatabase reads the reports of every validator in a database.
+func readDatabase(ctx context.Context, url string, last int, log *slog.Logger, use func(store.Report)) (err error) {
+	s, err := openStore(ctx, url, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	books, err := s.Books(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range books {
+		for r, err := range b.Newest(ctx, last) {
+			if err != nil {
+				return err
+			}
+			use(r)
 		}
 	}
 	return nil

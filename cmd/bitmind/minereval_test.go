@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/maxmos001/bitmind-subnet/models"
+	"github.com/maxmos001/bitmind-subnet/subnet/validator"
 )
 
 // TestMinerEval runs a subnet for some challenges and replays its validator's
@@ -18,14 +19,25 @@ import (
 func TestMinerEval(t *testing.T) {
 	dir := t.TempDir()
 	bitmindOK(t, "", localnetArgs(dir, "--steps", "12", "--miners", "2", "--json")...)
-	var records string
+	var database string
 	if err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if filepath.Base(path) == "results.jsonl" {
-			records = path
+		if filepath.Base(path) == validator.ResultsName {
+			database = path
 		}
 		return err
-	}); err != nil || records == "" {
-		t.Fatalf("no results.jsonl in the subnet's folder: %v", err)
+	}); err != nil || database == "" {
+		t.Fatalf("no results in the subnet's folder: %v", err)
+	}
+	lines, _ := bitmindOK(t, "", "validator", "export", filepath.Dir(database))
+	if n := strings.Count(lines, "\n"); n != 12 {
+		t.Fatalf("%d lines were exported", n)
+	}
+	if last, _ := bitmindOK(t, "", "validator", "export", database, "--last", "3"); !strings.HasSuffix(lines, last) || strings.Count(last, "\n") != 3 {
+		t.Errorf("the last three: %s", last)
+	}
+	records := filepath.Join(t.TempDir(), "results.jsonl")
+	if err := os.WriteFile(records, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	run := func(args ...string) minerEvalReport {
 		t.Helper()
@@ -42,6 +54,14 @@ func TestMinerEval(t *testing.T) {
 	}
 	if got.Yours.Accuracy != float64(got.Metrics.Accuracy) || got.Yours.Reward != got.Yours.Accuracy {
 		t.Errorf("accuracy %v, %v, reward %v", got.Yours.Accuracy, got.Metrics.Accuracy, got.Yours.Reward)
+	}
+	for _, from := range []string{database, filepath.Dir(database)} {
+		if same := run(from); same.Records != 12 || same.Damaged != 0 || same.Yours != got.Yours {
+			t.Errorf("from %s %+v, want %+v", from, same, got)
+		}
+	}
+	if last := run("--last", "5", database); last.Records != 5 || last.Replayed != 5 || last.First.Before(got.First) {
+		t.Errorf("the last five of the database: %+v", last)
 	}
 	// The first miner ran the same detector and saw the same pictures.
 	same := false
@@ -102,8 +122,8 @@ func TestMinerEval(t *testing.T) {
 		{nil, 2, "requires at least 1 arg"},
 		{[]string{records, "--last", "-1"}, 2, "--last"},
 		{[]string{records, "--batch", "0"}, 2, "--batch"},
-		{[]string{filepath.Join(empty, "none")}, 1, "try: a validator's results.jsonl"},
-		{[]string{empty}, 1, "no results*.jsonl; try: "},
+		{[]string{filepath.Join(empty, "none")}, 1, "try: the folder of a validator's state"},
+		{[]string{empty}, 1, "no results*.jsonl; try: the folder"},
 		{[]string{filepath.Join(empty, "x.jsonl")}, 1, "holds no records (1 lines"},
 		{[]string{server.URL + "/none"}, 1, "the server answers 404"},
 		{[]string{"http://127.0.0.1:1/x"}, 1, "getting the records"},
@@ -112,6 +132,24 @@ func TestMinerEval(t *testing.T) {
 		status, _, stderr := bitmind(t, "", append([]string{"miner", "eval"}, c.args...)...)
 		if status != c.status || !strings.Contains(stderr, c.want) {
 			t.Errorf("%q: status %d, %s, want %q", c.args, status, stderr, c.want)
+		}
+	}
+	for _, c := range []struct {
+		args   []string
+		status int
+		want   string
+	}{
+		{nil, 2, "accepts 1 arg"},
+		{[]string{filepath.Join(empty, "none")}, 1, "try: the folder of a validator's state"},
+		{[]string{empty}, 1, "try: the folder of a validator's state"},
+		{[]string{records}, 1, "is no database"},
+		{[]string{database, "--last", "-1"}, 2, "--last"},
+		{[]string{database, "--hotkey", "5F"}, 2, "--hotkey 5F"},
+		{[]string{database, "--hotkey", "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"}, 1, "no challenges of this validator"},
+	} {
+		status, _, stderr := bitmind(t, "", append([]string{"validator", "export"}, c.args...)...)
+		if status != c.status || !strings.Contains(stderr, c.want) {
+			t.Errorf("export %q: status %d, %s, want %q", c.args, status, stderr, c.want)
 		}
 	}
 }

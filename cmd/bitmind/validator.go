@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -31,6 +32,7 @@ type validatorOptions struct {
 	vpermit    float64
 	steps      int
 	seed       uint64
+	store      string
 	json       bool
 }
 
@@ -69,7 +71,9 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 	f.Float64Var(&opts.vpermit, "neuron.vpermit_tao_limit", validator.DefaultVpermitTAOLimit, "neurons with a validator permit and more TAO than this are not asked")
 	f.IntVar(&opts.steps, "steps", 0, "stop after this many challenges; 0 is never")
 	f.Uint64Var(&opts.seed, "seed", 0, "draw the same challenges each time; 0 draws what nobody can foresee")
+	f.StringVar(&opts.store, "store", "", "database of challenges and answers: a file, or postgres://user@host/database; default: "+validator.ResultsName+" in the state folder")
 	f.BoolVar(&opts.json, "json", false, "print one JSON document at the end")
+	cmd.AddCommand(newValidatorExportCmd())
 	return cmd
 }
 
@@ -89,7 +93,7 @@ func (o *validatorOptions) check() error {
 	return nil
 }
 
-func (o *validatorOptions) run(cmd *cobra.Command) error {
+func (o *validatorOptions) run(cmd *cobra.Command) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -137,6 +141,12 @@ func (o *validatorOptions) run(cmd *cobra.Command) error {
 			return fmt.Errorf("%w, or --neuron.axon_off", err)
 		}
 		defer cfg.AxonListener.Close()
+	}
+	if o.store != "" {
+		if cfg.Store, err = openStore(cmd.Context(), o.store, log); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, cfg.Store.Close()) }()
 	}
 	v, err := validator.New(cfg)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 
 	"github.com/maxmos001/bitmind-subnet/subnet/challenge"
 	"github.com/maxmos001/bitmind-subnet/subnet/replay"
+	"github.com/maxmos001/bitmind-subnet/subnet/store"
 	"github.com/maxmos001/bitmind-subnet/subnet/subnettest"
-	"github.com/maxmos001/bitmind-subnet/subnet/validator"
 )
 
 // FuzzRecords replays what somebody may publish as records: whatever it holds, the
@@ -21,15 +21,15 @@ func FuzzRecords(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	line, err := json.Marshal(validator.Report{Seq: 1, Challenge: c, Answers: []validator.Answer{{UID: 1, Prediction: 0.5, Status: 200}}})
+	line, err := json.Marshal(store.Report{Seq: 1, Challenge: c, Answers: []store.Answer{{UID: 1, Prediction: 0.5, Status: 200}}})
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(line)
 	f.Add(append(append(line, '\n'), line[:len(line)/2]...))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var reports []validator.Report
-		_ = validator.ReadReports(bytes.NewReader(data), func(r validator.Report) bool { reports = append(reports, r); return len(reports) < 50 }, func(int, error) {})
+		var reports []store.Report
+		_ = store.ReadReports(bytes.NewReader(data), func(r store.Report) bool { reports = append(reports, r); return len(reports) < 50 }, func(int, error) {})
 		r, err := replay.Run(t.Context(), replay.Options{Detector: subnettest.Contrast{}, Pool: pool}, reports)
 		if err != nil && !errors.Is(err, replay.ErrNothing) {
 			t.Fatal(err)

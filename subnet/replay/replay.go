@@ -25,7 +25,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/ml/evaluate"
 	"github.com/maxmos001/bitmind-subnet/subnet/challenge"
 	"github.com/maxmos001/bitmind-subnet/subnet/score"
-	"github.com/maxmos001/bitmind-subnet/subnet/validator"
+	"github.com/maxmos001/bitmind-subnet/subnet/store"
 )
 
 // Detector scores pictures, as detector.Detector does.
@@ -106,14 +106,14 @@ var ErrNothing = errors.New("no record could be replayed")
 
 // Run replays the records in the order of their numbers. A question that occurs
 // twice counts once. With ErrNothing the result still says why.
-func Run(ctx context.Context, opts Options, reports []validator.Report) (Result, error) {
+func Run(ctx context.Context, opts Options, reports []store.Report) (Result, error) {
 	if opts.Batch == 0 {
 		opts.Batch = 16
 	}
 	reports = slices.Clone(reports)
-	slices.SortStableFunc(reports, func(a, b validator.Report) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Seq, b.Seq)) })
+	slices.SortStableFunc(reports, func(a, b store.Report) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Seq, b.Seq)) })
 	ids := map[string]bool{}
-	reports = slices.DeleteFunc(reports, func(r validator.Report) bool {
+	reports = slices.DeleteFunc(reports, func(r store.Report) bool {
 		twice := r.Challenge.ID != "" && ids[r.Challenge.ID]
 		ids[r.Challenge.ID] = true
 		return twice
@@ -129,7 +129,7 @@ func Run(ctx context.Context, opts Options, reports []validator.Report) (Result,
 	}
 	var labels []int
 	var scores []float64
-	var waiting []validator.Report
+	var waiting []store.Report
 	var images []image.Image
 	var took time.Duration
 	flush := func(done int) error {
@@ -234,7 +234,7 @@ func newTally() (*tally, error) {
 	return &tally{yours: b, miners: map[ss58.AccountID]*counts{}}, err
 }
 
-func (t *tally) add(r validator.Report, prediction float64) error {
+func (t *tally) add(r store.Report, prediction float64) error {
 	reward := score.Reward(prediction, r.Challenge.Label, score.StatusOK)
 	t.total += reward
 	if err := t.yours.Update([]score.Outcome{{Reward: reward, Answered: true}}); err != nil {

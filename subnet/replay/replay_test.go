@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"image"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,26 +24,27 @@ import (
 	"github.com/maxmos001/bitmind-subnet/subnet/miner"
 	"github.com/maxmos001/bitmind-subnet/subnet/replay"
 	"github.com/maxmos001/bitmind-subnet/subnet/score"
+	"github.com/maxmos001/bitmind-subnet/subnet/store"
 	"github.com/maxmos001/bitmind-subnet/subnet/subnettest"
 	"github.com/maxmos001/bitmind-subnet/subnet/validator"
 )
 
 // record draws challenges and has miners answer them by hand: the first always
 // rightly, the second by its own detector, the third only every other one.
-func record(t *testing.T, n int) []validator.Report {
+func record(t *testing.T, n int) []store.Report {
 	t.Helper()
 	pool := subnettest.Pool(t)
 	rng := challenge.NewRand()
-	var reports []validator.Report
+	var reports []store.Report
 	for i := range n {
 		c, err := pool.Draw(t.Context(), rng)
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer := func(uid uint16, prediction float64, status int) validator.Answer {
-			return validator.Answer{UID: uid, Hotkey: ss58.AccountID{byte(uid)}, Prediction: prediction, Status: status, LatencyMS: float64(10 * (i + 1)), Reward: score.Reward(prediction, c.Label, status)}
+		answer := func(uid uint16, prediction float64, status int) store.Answer {
+			return store.Answer{UID: uid, Hotkey: ss58.AccountID{byte(uid)}, Prediction: prediction, Status: status, LatencyMS: float64(10 * (i + 1)), Reward: score.Reward(prediction, c.Label, status)}
 		}
-		r := validator.Report{Seq: uint64(i + 1), Time: time.Unix(int64(i), 0).UTC(), Challenge: c}
+		r := store.Report{Seq: uint64(i + 1), Time: time.Unix(int64(i), 0).UTC(), Challenge: c}
 		r.Answers = append(r.Answers, answer(1, float64(c.Label), 200), answer(2, float64(1-c.Label), 200))
 		if i%2 == 0 {
 			r.Answers = append(r.Answers, answer(3, -1, 408))
@@ -55,7 +55,7 @@ func record(t *testing.T, n int) []validator.Report {
 }
 
 // stored sends the reports through a results file.
-func stored(t *testing.T, reports []validator.Report) []validator.Report {
+func stored(t *testing.T, reports []store.Report) []store.Report {
 	t.Helper()
 	var file bytes.Buffer
 	for _, r := range reports {
@@ -64,9 +64,9 @@ func stored(t *testing.T, reports []validator.Report) []validator.Report {
 		}
 	}
 	file.WriteString(`{"seq": 99, "cut`)
-	var back []validator.Report
+	var back []store.Report
 	var skipped []int
-	if err := validator.ReadReports(&file, func(r validator.Report) bool { back = append(back, r); return true }, func(line int, _ error) { skipped = append(skipped, line) }); err != nil {
+	if err := store.ReadReports(&file, func(r store.Report) bool { back = append(back, r); return true }, func(line int, _ error) { skipped = append(skipped, line) }); err != nil {
 		t.Fatal(err)
 	}
 	if len(back) != len(reports) || !slices.Equal(skipped, []int{len(reports) + 1}) {
@@ -233,14 +233,21 @@ func TestRealValidator(t *testing.T) {
 	if err := v.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(filepath.Join(dir, "results.jsonl"))
+	db, err := store.Open(t.Context(), filepath.Join(dir, validator.ResultsName), store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	var reports []validator.Report
-	if err := validator.ReadReports(f, func(r validator.Report) bool { reports = append(reports, r); return true }, func(line int, err error) { t.Error(line, err) }); err != nil {
+	defer db.Close()
+	book, err := db.Book(t.Context(), subnettest.Netuid, hotkey.AccountID())
+	if err != nil {
 		t.Fatal(err)
+	}
+	var reports []store.Report
+	for r, err := range book.After(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		reports = append(reports, r)
 	}
 	var again seen
 	got, err := replay.Run(t.Context(), replay.Options{Detector: &again, Pool: subnettest.Pool(t)}, reports)
@@ -274,8 +281,8 @@ func TestRealValidator(t *testing.T) {
 }
 
 func Example() {
-	// The records of a validator, read by validator.ReadReports.
-	var reports []validator.Report
+	// The records of a validator, read by store.ReadReports.
+	var reports []store.Report
 	_, err := replay.Run(context.Background(), replay.Options{Detector: detector.Random(1), Pool: &challenge.Pool{}}, reports)
 	fmt.Println(err)
 	// Output: no record could be replayed

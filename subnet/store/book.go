@@ -271,6 +271,21 @@ func (b *Book) After(ctx context.Context, seq uint64) iter.Seq2[Report, error] {
 	}
 }
 
+// Newest gives the newest n reports, all for 0, in their order, as After does.
+func (b *Book) Newest(ctx context.Context, n int) iter.Seq2[Report, error] {
+	return func(yield func(Report, error) bool) {
+		seq := int64(0)
+		if n > 0 {
+			err := b.store.reader().row(ctx, `SELECT COALESCE(MIN(seq), 1) - 1 FROM (SELECT seq FROM challenges WHERE validator = ? ORDER BY seq DESC LIMIT ?) newest`, b.id, n).Scan(&seq)
+			if err != nil {
+				yield(Report{}, b.store.wrap("reading challenges", err))
+				return
+			}
+		}
+		b.After(ctx, uint64(seq))(yield)
+	}
+}
+
 // Report returns one by its challenge's id.
 func (b *Book) Report(ctx context.Context, challengeID string) (Report, error) {
 	w := b.where(ReportFilter{})

@@ -236,6 +236,11 @@ func testReports(t *testing.T, open func(*testing.T) *fixture) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
+	for n, want := range map[int]int{0: 30, 4: 4, 30: 30, 1000: 30} {
+		if got := seqs(all(t, b.Newest(ctx, n))); len(got) != want || got[len(got)-1] != 30 {
+			t.Errorf("the newest %d: %v", n, got)
+		}
+	}
 	if _, _, err := b.Page(ctx, store.ReportFilter{}, "?", 1); !errors.Is(err, store.ErrBadCursor) {
 		t.Error(err)
 	}
