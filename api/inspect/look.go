@@ -169,6 +169,7 @@ func (l *look) decide(d *schema.Detection, network proxy.Answer, answers []said)
 		d.Model, d.Bands = &schema.Model{Name: NetworkName}, &bands
 		d.Network = &schema.Network{
 			Asked: network.Asked, Answered: network.Answered, Agreement: network.Agreement, UIDs: network.UIDs(),
+			Predictions: network.Predictions(),
 		}
 	}
 	for i, m := range l.panel.models {

@@ -144,6 +144,8 @@ type Network struct {
 	Answered  int      `json:"answered"`
 	Agreement float64  `json:"agreement" doc:"share of the answers on the verdict's side of one half"`
 	UIDs      []uint16 `json:"uids" doc:"miners that answered"`
+	// Predictions are theirs, in the order of UIDs.
+	Predictions []float64 `json:"predictions,omitempty" doc:"what each of uids said"`
 }
 
 // Timing is where the time went.

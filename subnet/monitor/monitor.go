@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
+	"github.com/maxmos001/bitmind-subnet/bittensor/subtensor"
 	"github.com/maxmos001/bitmind-subnet/subnet/challenge"
 	"github.com/maxmos001/bitmind-subnet/subnet/neuron"
 	"github.com/maxmos001/bitmind-subnet/subnet/validator"
@@ -215,6 +216,12 @@ func (m *Monitor) view() (newest neuron.View, ok bool) {
 		}
 	}
 	return newest, ok
+}
+
+// Metagraph is the newest that anyone here has read; nil before the first.
+func (m *Monitor) Metagraph() *subtensor.Metagraph {
+	view, _ := m.view()
+	return view.Metagraph
 }
 
 // bound lists the validators.

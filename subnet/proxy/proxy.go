@@ -73,9 +73,11 @@ type Reply struct {
 	UID        uint16
 	Hotkey     ss58.AccountID
 	Prediction float64 // in [0,1]
-	// Weight is the miner's share of the say, in [0,1]; Incentive its share of the pay.
-	Weight, Incentive float64
-	Latency           time.Duration
+	// Weight is the miner's share of the say, in [0,1].
+	Weight  float64
+	Latency time.Duration
+	// Rank and Incentive are the chain's, in [0,1]; Emission is in TAO a tempo.
+	Rank, Incentive, Emission float64
 }
 
 // UIDs lists the miners that answered, in order.
@@ -85,6 +87,15 @@ func (a Answer) UIDs() []uint16 {
 		uids[i] = r.UID
 	}
 	return uids
+}
+
+// Predictions lists what each of UIDs said.
+func (a Answer) Predictions() []float64 {
+	list := make([]float64, len(a.Replies))
+	for i, r := range a.Replies {
+		list[i] = r.Prediction
+	}
+	return list
 }
 
 // Errors of Ask, beside those of decoding.
@@ -266,7 +277,7 @@ func (p *Proxy) ask(ctx context.Context, picture Picture) (Answer, []store.Tally
 		latency := time.Duration(a.LatencyMS * float64(time.Millisecond))
 		answer.Replies = append(answer.Replies, Reply{
 			UID: a.UID, Hotkey: a.Hotkey, Prediction: a.Prediction, Latency: latency,
-			Incentive: miners[i].Incentive, Weight: skill(miners[i]),
+			Weight: skill(miners[i]), Rank: miners[i].Rank, Incentive: miners[i].Incentive, Emission: miners[i].Emission,
 		})
 		answer.Elapsed = max(answer.Elapsed, latency)
 	}

@@ -14,8 +14,8 @@ type Candidate struct {
 	// Entry is what this validator knows of it: all zero but for uid and hotkey
 	// before the first challenge.
 	score.Entry
-	// Incentive is the chain's, in [0,1].
-	Incentive float64
+	// Rank and Incentive are the chain's, in [0,1]; Emission is in TAO a tempo.
+	Rank, Incentive, Emission float64
 
 	neuron subtensor.Neuron
 }
@@ -34,7 +34,7 @@ func (v *Validator) Candidates() []Candidate {
 		if e.Hotkey != n.Hotkey {
 			e = score.Entry{UID: n.UID, Hotkey: n.Hotkey}
 		}
-		list[i] = Candidate{Entry: e, Incentive: n.Incentive, neuron: n}
+		list[i] = Candidate{Entry: e, Rank: n.Rank, Incentive: n.Incentive, Emission: float64(n.Emission) / 1e9, neuron: n}
 	}
 	return list
 }
