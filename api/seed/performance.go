@@ -8,7 +8,7 @@ import (
 
 	"github.com/maxmos001/bitmind-subnet/bittensor/subtensor"
 	"github.com/maxmos001/bitmind-subnet/subnet/monitor"
-	"github.com/maxmos001/bitmind-subnet/subnet/store"
+	"github.com/maxmos001/bitmind-subnet/subnet/proxy"
 )
 
 // minerPerformance lists a record for each miner that has answered challenges, by
@@ -49,7 +49,7 @@ func (h *Handler) organic(ctx context.Context) (map[uint16]dayCounts, error) {
 		return sums, nil
 	}
 	now := h.cfg.Now()
-	list, err := h.cfg.Counters.Counts(ctx, store.CountMiner, nil, now.AddDate(0, 0, 1-shownDays), now)
+	list, err := h.cfg.Counters.Counts(ctx, proxy.CountMiners, nil, now.AddDate(0, 0, 1-shownDays), now)
 	if err != nil {
 		return nil, err
 	}

@@ -350,7 +350,7 @@ func (h *Handler) healthcheck(_ http.ResponseWriter, r *http.Request) (any, erro
 	}
 	out := health{Status: "healthy"}
 	var err error
-	out.Proxy, err = h.days(r.Context(), store.CountOrganic, "")
+	out.Proxy, err = h.days(r.Context(), proxy.CountQuestions, "")
 	return out, err
 }
 

@@ -286,7 +286,7 @@ func TestHealthAndPerformance(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	err = s.Count(t.Context(), store.Tally{Kind: store.CountOrganic, Success: 3, Failure: 1}, store.Tally{Kind: store.CountMiner, Subject: "3", Success: 2})
+	err = errors.Join(s.Count(t.Context(), proxy.CountQuestions, "", 3, 1), s.Count(t.Context(), proxy.CountMiners, "3", 2, 0))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -276,7 +276,7 @@ func (d *Devnet) runNeurons(ctx context.Context) error {
 		if m.role != "validator" {
 			continue
 		}
-		v, err := d.newValidator(m, client)
+		v, err := d.newValidator(ctx, m, client)
 		if err != nil {
 			return err
 		}
@@ -370,7 +370,7 @@ func (d *Devnet) newMiner(m member, client *subtensor.Client) (*miner.Miner, err
 	return run, nil
 }
 
-func (d *Devnet) newValidator(m member, client *subtensor.Client) (*validator.Validator, error) {
+func (d *Devnet) newValidator(ctx context.Context, m member, client *subtensor.Client) (*validator.Validator, error) {
 	seed := d.cfg.Seed
 	if seed != 0 {
 		seed += uint64(m.index) // or all validators would draw the same challenges
@@ -400,7 +400,7 @@ func (d *Devnet) newValidator(m member, client *subtensor.Client) (*validator.Va
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", m.name(), err)
 	}
-	if err := feed.Bind(v); err != nil {
+	if err := feed.Bind(ctx, v); err != nil {
 		return nil, errors.Join(fmt.Errorf("reading the results of %s: %w", m.name(), err), v.Close())
 	}
 	d.mu.Lock()

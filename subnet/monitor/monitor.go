@@ -48,7 +48,7 @@ type Source interface {
 	Chain
 	Hotkey() ss58.AccountID
 	Snapshot() validator.Snapshot
-	Recent(n int) ([]validator.Report, error)
+	Recent(ctx context.Context, n int) ([]validator.Report, error)
 }
 
 // Config sets up a Monitor.
@@ -123,8 +123,8 @@ func (m *Monitor) Feed() *Feed {
 }
 
 // Bind takes up what the validator has on record.
-func (f *Feed) Bind(v Source) error {
-	reports, err := v.Recent(maxChallenges)
+func (f *Feed) Bind(ctx context.Context, v Source) error {
+	reports, err := v.Recent(ctx, maxChallenges)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func (s *source) View() (neuron.View, bool)    { return s.view, s.view.Metagraph
 func (s *source) Changed() <-chan struct{}     { return s.changed }
 func (s *source) Hotkey() ss58.AccountID       { return s.hotkey }
 func (s *source) Snapshot() validator.Snapshot { return s.snap }
-func (s *source) Recent(n int) ([]validator.Report, error) {
+func (s *source) Recent(_ context.Context, n int) ([]validator.Report, error) {
 	return s.recent[max(0, len(s.recent)-n):], nil
 }
 func (s *source) miner(m validator.MinerSnapshot) { s.snap.Miners = append(s.snap.Miners, m) }
@@ -87,7 +87,7 @@ func newMonitor(t *testing.T, cfg Config, s *source) (*Monitor, *Feed) {
 		t.Fatal(err)
 	}
 	f := m.Feed()
-	if err := f.Bind(s); err != nil {
+	if err := f.Bind(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
 	return m, f

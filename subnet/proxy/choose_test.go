@@ -168,10 +168,10 @@ func TestAsk(t *testing.T) {
 			t.Errorf("a picture was seen by %d miners of 6", seen)
 		}
 	}
-	if got := total(t, counts, store.CountOrganic, ""); got != ([2]int64{1, 0}) {
+	if got := total(t, counts, CountQuestions, ""); got != ([2]int64{1, 0}) {
 		t.Errorf("counts %+v", got)
 	}
-	if got := total(t, counts, store.CountMiner, "14"); got != ([2]int64{1, 0}) {
+	if got := total(t, counts, CountMiners, "14"); got != ([2]int64{1, 0}) {
 		t.Errorf("uid 14 counts %+v", got)
 	}
 }
@@ -192,7 +192,7 @@ func TestAskErrors(t *testing.T) {
 	ask(picture(), ErrUnanswered)
 	n.miners = candidates()[2:4]
 	ask(picture(), ErrUnanswered) // two cannot be three
-	if got := total(t, counts, store.CountOrganic, ""); got != ([2]int64{0, 3}) {
+	if got := total(t, counts, CountQuestions, ""); got != ([2]int64{0, 3}) {
 		t.Errorf("counts %+v; a bad picture is not the network's failure", got)
 	}
 }
@@ -215,7 +215,7 @@ func TestAskSlowMiner(t *testing.T) {
 	if answer.Answered != 5 || answer.Asked != 6 {
 		t.Errorf("%+v", answer)
 	}
-	if got := total(t, counts, store.CountMiner, "14"); got != ([2]int64{}) {
+	if got := total(t, counts, CountMiners, "14"); got != ([2]int64{}) {
 		t.Errorf("the one that was given up counts %+v", got)
 	}
 }

@@ -33,7 +33,6 @@ import (
 	"github.com/maxmos001/bitmind-subnet/media/decode"
 	"github.com/maxmos001/bitmind-subnet/subnet/challenge"
 	"github.com/maxmos001/bitmind-subnet/subnet/score"
-	"github.com/maxmos001/bitmind-subnet/subnet/store"
 	"github.com/maxmos001/bitmind-subnet/subnet/validator"
 )
 
@@ -152,8 +151,8 @@ type Config struct {
 	// Limits bound the decoding of pictures.
 	Limits decode.Limits
 
-	// Counters keeps how many questions went well (store.CountOrganic), and how many
-	// each miner answered (store.CountMiner, by uid); nil: nobody does.
+	// Counters keeps how many questions went well (CountQuestions), and how many
+	// each miner answered (CountMiners); nil: nobody does.
 	Counters Counters
 	// Seed makes choices repeatable, for tests; 0 chooses what nobody can foresee.
 	Seed uint64
@@ -161,9 +160,22 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// Kinds of what a proxy counts: questions as a whole (the subject is ""), and
+// requests to miners (the subject is the uid).
+const (
+	CountQuestions = "proxy"
+	CountMiners    = "proxy_miner"
+)
+
 // Counters counts successes and failures by day; *store.Store does.
 type Counters interface {
-	Count(ctx context.Context, tallies ...store.Tally) error
+	Count(ctx context.Context, kind, subject string, success, failure uint64) error
+}
+
+// tally is something to count.
+type tally struct {
+	kind, subject    string
+	success, failure uint64
 }
 
 // Proxy asks the miners through a validator in this process. It is safe for
@@ -237,16 +249,16 @@ func (p *Proxy) Ask(ctx context.Context, picture Picture) (Answer, error) {
 	answer, tallies, err := p.ask(ctx, picture)
 	switch {
 	case err == nil:
-		tallies = append(tallies, store.Tally{Kind: store.CountOrganic, Success: 1})
+		tallies = append(tallies, tally{kind: CountQuestions, success: 1})
 	case !errors.Is(err, ErrPicture) && ctx.Err() == nil: // neither is the network's fault
-		tallies = append(tallies, store.Tally{Kind: store.CountOrganic, Failure: 1})
+		tallies = append(tallies, tally{kind: CountQuestions, failure: 1})
 	}
 	p.count(ctx, tallies)
 	return answer, err
 }
 
 // ask also says what each miner did.
-func (p *Proxy) ask(ctx context.Context, picture Picture) (Answer, []store.Tally, error) {
+func (p *Proxy) ask(ctx context.Context, picture Picture) (Answer, []tally, error) {
 	miners := p.choose(p.cfg.Network.Candidates())
 	if len(miners) == 0 {
 		return Answer{}, nil, ErrNoMiners
@@ -264,16 +276,16 @@ func (p *Proxy) ask(ctx context.Context, picture Picture) (Answer, []store.Tally
 		return Answer{}, nil, ctx.Err()
 	}
 	answer := Answer{Asked: len(miners)}
-	var tallies []store.Tally
+	var tallies []tally
 	for i, a := range answers {
 		subject := strconv.Itoa(int(a.UID))
 		if a.Status != score.StatusOK || !score.Valid(a.Prediction) {
 			if a.Status != statusCutOff {
-				tallies = append(tallies, store.Tally{Kind: store.CountMiner, Subject: subject, Failure: 1})
+				tallies = append(tallies, tally{kind: CountMiners, subject: subject, failure: 1})
 			}
 			continue
 		}
-		tallies = append(tallies, store.Tally{Kind: store.CountMiner, Subject: subject, Success: 1})
+		tallies = append(tallies, tally{kind: CountMiners, subject: subject, success: 1})
 		latency := time.Duration(a.LatencyMS * float64(time.Millisecond))
 		answer.Replies = append(answer.Replies, Reply{
 			UID: a.UID, Hotkey: a.Hotkey, Prediction: a.Prediction, Latency: latency,
@@ -294,15 +306,18 @@ func (p *Proxy) ask(ctx context.Context, picture Picture) (Answer, []store.Tally
 }
 
 // count must not fail a question that the miners have answered.
-func (p *Proxy) count(ctx context.Context, tallies []store.Tally) {
+func (p *Proxy) count(ctx context.Context, tallies []tally) {
 	if p.cfg.Counters == nil || len(tallies) == 0 {
 		return
 	}
 	// The caller may leave at any moment; what was counted stays right.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := p.cfg.Counters.Count(ctx, tallies...); err != nil {
-		p.cfg.Logger.Warn("counting an organic question failed", "error", err)
+	for _, t := range tallies {
+		if err := p.cfg.Counters.Count(ctx, t.kind, t.subject, t.success, t.failure); err != nil {
+			p.cfg.Logger.Warn("counting an organic question failed", "error", err)
+			return
+		}
 	}
 }
 

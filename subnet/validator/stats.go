@@ -1,6 +1,7 @@
 package validator
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -124,15 +125,22 @@ func (v *Validator) Idle() time.Duration { return v.neuron.Idle() }
 func (v *Validator) Changed() <-chan struct{} { return v.neuron.Changed() }
 
 // Recent returns up to n of the newest reports that are kept, oldest first; none
-// without a state folder, and after Close.
-func (v *Validator) Recent(n int) ([]Report, error) {
+// where nothing is kept, and after Close.
+func (v *Validator) Recent(ctx context.Context, n int) ([]Report, error) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.results == nil {
+	book := v.results
+	v.mu.Unlock()
+	if book == nil || n < 1 {
 		return nil, nil
 	}
-	list, err := v.results.After(v.state.Challenges - min(v.state.Challenges, uint64(n)))
-	return list[max(0, len(list)-n):], err
+	var list []Report
+	for r, err := range book.Newest(ctx, n) {
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, nil
 }
 
 // Stats may be called at any time.
