@@ -9,7 +9,7 @@ FUZZTIME  ?= 5s
 ARGS      ?=
 PACKAGES  ?= ./...
 
-.PHONY: help run test deps build lint race fuzz e2e interop notebooks bench bench-train clean
+.PHONY: help run test deps testdeps build lint race fuzz e2e interop notebooks bench bench-train clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -18,12 +18,15 @@ run: deps ## start a development chain, three miners and a validator (ARGS="--he
 	@$(GO) build -ldflags '$(LDFLAGS)' -o dist/bitmind-dev ./cmd/bitmind
 	@exec dist/bitmind-dev localnet $(ARGS)
 
-test: deps ## run all tests
+test: testdeps ## run all tests
 	$(GO) test -timeout 15m $(PACKAGES)
 
 deps: ## install the ONNX Runtime library into the cache folder, and the C2PA library (16 MB) if it can be had
 	@scripts/onnxruntime.sh
 	@scripts/c2pa.sh --optional
+
+testdeps: deps ## install what the tests need besides
+	@scripts/postgres.sh
 
 build: deps ## build dist/bitmind, one file with ONNX Runtime, the detector and sample images inside
 	@scripts/onnxruntime.sh --stage ml/ort/embedded
@@ -36,7 +39,7 @@ lint: ## formatting, go vet, staticcheck, tidy module file
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
-race: deps ## run the tests under the race detector
+race: testdeps ## run the tests under the race detector
 	$(GO) test -race -short -timeout 20m $(PACKAGES)
 
 fuzz: deps ## fuzz every decoder for FUZZTIME each

@@ -221,17 +221,6 @@ func (s *Store) DeleteDetection(ctx context.Context, id string) error {
 	return s.wrap("deleting detection "+strconv.Quote(id), err)
 }
 
-// forget writes the log's pages over those of the file, which secure_delete has
-// wiped, and empties the log. Readers that are at work may keep it from that;
-// then the next Sweep does it.
-func (s *Store) forget(ctx context.Context) error {
-	if s.pg {
-		return nil // its own vacuum does that
-	}
-	var busy, pages, moved int
-	return s.write.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &moved)
-}
-
 // Filter chooses detections; zero values choose all.
 type Filter struct {
 	KeyID      *string // nil: of every key

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,10 +14,90 @@ import (
 	"testing"
 	"time"
 
+	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
 	"github.com/maxmos001/bitmind-subnet/subnet/store"
+	"github.com/maxmos001/bitmind-subnet/subnet/store/storetest"
 )
 
-const childFile = "BITMIND_TEST_CHILD_FILE"
+const childFile, childDir = "BITMIND_TEST_CHILD_FILE", "BITMIND_TEST_CHILD_DIR"
+
+// importer takes over the files of a folder, once.
+func importer(path, dir string) error {
+	ctx := context.Background()
+	s, err := store.Open(ctx, path, store.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	book, err := s.Book(ctx, 1, ss58.AccountID{1})
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	return book.Import(ctx, dir)
+}
+
+// A kill at any moment of an import leaves nothing half done: the next start ends it.
+func TestKillImport(t *testing.T) {
+	const reports = 1200
+	kills := 0
+	for range 4 {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "test.db")
+		for i, name := range []string{"results-000000000001.jsonl", "results.jsonl"} {
+			var text bytes.Buffer
+			for seq := i*reports/2 + 1; seq <= (i+1)*reports/2; seq++ {
+				if err := json.NewEncoder(&text).Encode(storetest.NewReport(uint64(seq), 10)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.WriteFile(filepath.Join(dir, name), text.Bytes(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for tries, ended := 0, false; !ended; tries++ {
+			cmd := exec.Command(os.Args[0], "-test.run=^$")
+			cmd.Env = append(os.Environ(), childFile+"="+path, childDir+"="+dir)
+			cmd.Stderr = os.Stderr
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if !bufio.NewScanner(out).Scan() {
+				t.Fatal("the child ended by itself: ", cmd.Wait())
+			}
+			kill := time.AfterFunc(time.Duration(rand.Int64N(int64(time.Second))), func() { cmd.Process.Kill() })
+			ended = cmd.Wait() == nil
+			kill.Stop()
+			s := openFile(t, path)
+			book, err := s.Book(t.Context(), 1, ss58.AccountID{1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := book.Len(t.Context())
+			if err != nil || n != 0 && n != reports {
+				t.Fatalf("%d reports of %d are there, %v", n, reports, err)
+			}
+			left, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
+			if err != nil || n == 0 && len(left) != 2 || ended && (n != reports || len(left) != 0) {
+				t.Fatalf("%d reports are there, and the files %v (%v)", n, left, err)
+			}
+			if !ended {
+				kills++
+			}
+			if tries == 4 && !ended { // a slow machine: to the end now
+				if err := book.Import(t.Context(), dir); err != nil {
+					t.Fatal(err)
+				}
+				break
+			}
+		}
+	}
+	t.Logf("%d kills", kills)
+}
 
 // child accepts jobs and does every other one, until it is killed. It prints what
 // it was promised.

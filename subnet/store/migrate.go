@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -118,7 +117,7 @@ func (s *Store) version(ctx context.Context, q querier) (int, error) {
 		return 0, err
 	}
 	if version < 0 {
-		return 0, errors.Join(ErrDamaged, fmt.Errorf("%s has version %d", s.name, version))
+		return 0, fmt.Errorf("%s: %w: it has the version %d; try: a copy of it from a backup, or another database", s.name, ErrDamaged, version)
 	}
 	if version > len(migrations) {
 		return 0, fmt.Errorf("%s: %w: version %d, this program knows %d; try: updating bitmind, or another database", s.name, ErrNewer, version, len(migrations))

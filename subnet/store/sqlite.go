@@ -21,7 +21,10 @@ const (
 	// busyTimeout is how long a writer waits for another process, such as a command
 	// that makes a key, in milliseconds.
 	busyTimeout = "10000"
-	readers     = 8
+	// forgetTimeout is how long emptying the log waits for readers: no writer works
+	// meanwhile.
+	forgetTimeout = "100"
+	readers       = 8
 )
 
 // openSQLite opens a file with one connection that writes and several that read
@@ -92,6 +95,28 @@ func makeFile(path string) (empty bool, err error) {
 		return false, fmt.Errorf("making the database: %w; try: a folder that you can write to", err)
 	}
 	return true, f.Close()
+}
+
+// forget writes the log's pages over those of the file, which secure_delete has
+// wiped, and empties the log. Readers that are at work may keep it from that;
+// then the next Sweep does it. PostgreSQL's own vacuum does it there.
+func (s *Store) forget(ctx context.Context) (err error) {
+	if s.pg {
+		return nil
+	}
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if _, err := conn.ExecContext(ctx, `PRAGMA busy_timeout=`+forgetTimeout); err != nil {
+		return err
+	}
+	var busy, pages, moved int
+	err = conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &moved)
+	// Also where the caller has gone: the connection is used by the next one.
+	_, reset := conn.ExecContext(context.WithoutCancel(ctx), `PRAGMA busy_timeout=`+busyTimeout)
+	return errors.Join(err, reset)
 }
 
 // explainSQLite names the file and what to try.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -17,9 +18,18 @@ import (
 var postgres *storetest.Postgres
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(childFile); path != "" { // of TestKill
-		fmt.Fprintln(os.Stderr, "child:", child(path))
-		os.Exit(1)
+	if path := os.Getenv(childFile); path != "" { // of TestKill and TestKillImport
+		var err error
+		if dir := os.Getenv(childDir); dir != "" {
+			err = importer(path, dir)
+		} else {
+			err = child(path)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "child:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	var err error
 	if postgres, err = storetest.StartPostgres(); err != nil && !errors.Is(err, storetest.ErrNoPostgres) {
@@ -61,6 +71,33 @@ func TestMemory(t *testing.T) {
 
 func TestPostgres(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) string { return postgresURL(t) })
+}
+
+// A password in a URL is in no error and no name.
+func TestReadOnlyPostgres(t *testing.T) {
+	url := postgresURL(t)
+	s, err := store.Open(t.Context(), url+"&password=hunter2", store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(s.String(), "hunter2") {
+		t.Error(s)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err = store.Open(t.Context(), url+"&default_transaction_read_only=on&password=hunter2", store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	_, err = s.AddDetection(t.Context(), store.Detection{Status: store.Done})
+	if !errors.Is(err, store.ErrReadOnly) || !strings.Contains(err.Error(), "try: ") || strings.Contains(err.Error(), "hunter2") {
+		t.Error(err)
+	}
+	if err := s.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 func Example() {
