@@ -47,6 +47,27 @@ func BenchmarkAppend(b *testing.B) {
 	})
 }
 
+// BenchmarkMiner makes a miner's record from its last 1000 answers of 4000
+// challenges with 50 answers each.
+func BenchmarkMiner(b *testing.B) {
+	forEachDatabase(b, func(b *testing.B, s *store.Store) {
+		book, err := s.Book(b.Context(), 1, ss58.AccountID{1})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for seq := range uint64(4000) {
+			if err := book.Append(b.Context(), storetest.NewReport(seq+1, 50)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for b.Loop() {
+			if m, err := book.Miner(b.Context(), 7, ss58.AccountID{7, 0, 1}, 1000); err != nil || m.Asked != 1000 {
+				b.Fatal(m.Asked, err)
+			}
+		}
+	})
+}
+
 // BenchmarkAddDetection stores answers that are not retained.
 func BenchmarkAddDetection(b *testing.B) {
 	document := json.RawMessage(`{"score":0.5,"verdict":"unsure"}`)

@@ -77,6 +77,10 @@ func (s *Store) Spend(ctx context.Context, k Key, n int) ([]Window, error) {
 			if err != nil {
 				return err
 			}
+			if w.Used > n {
+				continue
+			}
+			// The first of a period ends the one before.
 			if _, err := tx.exec(ctx, `DELETE FROM spending WHERE key_id = ? AND period = ? AND start < ?`, k.ID, w.Period, start); err != nil {
 				return err
 			}

@@ -63,8 +63,12 @@ type CalibrationBin struct {
 	Synthetic int
 }
 
+// searchFactor is in how many times as many challenges a miner's are looked for: on
+// a full subnet it is asked in every fifth.
+const searchFactor = 20
+
 // Miner makes the record of a miner from the newest challenges that it was asked
-// under this uid, last of them at most.
+// under this uid: last of them at most, among the newest 20 times as many.
 func (b *Book) Miner(ctx context.Context, uid uint16, hotkey ss58.AccountID, last int) (MinerRecord, error) {
 	doing := "reading the record of uid " + strconv.Itoa(int(uid))
 	if last < 1 || last > MaxWindow {
@@ -78,9 +82,10 @@ func (b *Book) Miner(ctx context.Context, uid uint16, hotkey ss58.AccountID, las
 	sources := map[key]*SourceRecord{}
 	var latencies []float64
 	err := b.store.reader().each(ctx, `SELECT c.time, c.label, c.source, a.prediction, a.status, a.latency_ms, a.reward
-		FROM answers a JOIN challenges c ON c.id = a.challenge
-		WHERE a.uid = ? AND a.hotkey = (SELECT id FROM hotkeys WHERE hotkey = ?) AND c.validator = ?
-		ORDER BY a.challenge DESC LIMIT ?`, []any{uid, hotkey[:], b.id, last}, func(row scanner) error {
+		FROM (SELECT id, seq, time, label, source FROM challenges WHERE validator = ? ORDER BY seq DESC LIMIT ?) c
+		JOIN answers a ON a.challenge = c.id AND a.uid = ?
+		WHERE a.hotkey = (SELECT id FROM hotkeys WHERE hotkey = ?)
+		ORDER BY c.seq DESC LIMIT ?`, []any{b.id, searchFactor * last, uid, hotkey[:], last}, func(row scanner) error {
 		var when int64
 		var k key
 		var a Answer
