@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"hash/crc32"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,6 +69,40 @@ func TestServiceTellsProvenance(t *testing.T) {
 	r := answer.Provenance
 	if r == nil || r.C2PA.Status != provenance.StatusValid || r.C2PA.Trusted != provenance.TrustYes || len(r.C2PA.Chain) != 3 {
 		t.Errorf("%s", stdout)
+	}
+}
+
+// What a file claims never changes what is said of its picture.
+func TestClaimsLeaveTheVerdictAlone(t *testing.T) {
+	dir := t.TempDir()
+	plain := picturesIn(t, dir, 1)[0]
+	data, err := os.ReadFile(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := append([]byte("tEXt"), "Software\x00NovelAI"...)
+	chunk := append(binary.BigEndian.AppendUint32(nil, uint32(len(text)-4)), text...)
+	chunk = binary.BigEndian.AppendUint32(chunk, crc32.ChecksumIEEE(text))
+	const signatureAndHeader = 8 + 25
+	claiming := filepath.Join(dir, "claiming.png")
+	if err := os.WriteFile(claiming, slices.Concat(data[:signatureAndHeader], chunk, data[signatureAndHeader:]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server, address := startService(t, testDetector(t))
+	defer server.interrupt()
+	var answers [2]schema.Detection
+	for i, file := range []string{plain, claiming} {
+		stdout, _ := bitmindOK(t, "", "detect", "--server", address, "--json", file)
+		if err := json.Unmarshal([]byte(stdout), &answers[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, b := answers[0], answers[1]
+	if len(a.Provenance.Claims) != 0 || len(b.Provenance.Claims) != 1 || b.Provenance.Claims[0].Says != provenance.SaysGenerator {
+		t.Fatalf("claims %v and %v", a.Provenance.Claims, b.Provenance.Claims)
+	}
+	if *a.Score != *b.Score || a.Verdict != b.Verdict || a.Confidence != b.Confidence {
+		t.Errorf("%v %s %s; with the claim %v %s %s", *a.Score, a.Verdict, a.Confidence, *b.Score, b.Verdict, b.Confidence)
 	}
 }
 

@@ -43,6 +43,7 @@ var generatorNames = []named{
 
 // editorNames are programs that people edit or draw pictures with.
 var editorNames = []named{
+	{"Adobe ImageReady", []string{"imageready"}},
 	{"Adobe Lightroom", []string{"lightroom"}},
 	{"Adobe Photoshop", []string{"photoshop"}},
 	{"Affinity", []string{"affinity"}},

@@ -3,6 +3,8 @@ package provenance
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // Options say how Read works. The zero value reads claims and checks nothing.
@@ -76,7 +78,7 @@ func (c *C2PA) note() string {
 		if c.Signer == "" {
 			return "The signed history (C2PA Content Credentials) is damaged: nothing in it can be believed."
 		}
-		return fmt.Sprintf("The signed history (C2PA Content Credentials) does not hold: the picture or its history was changed after %s signed it, or it was not made correctly.", c.Signer)
+		return fmt.Sprintf("The signed history (C2PA Content Credentials) in the name of %s does not hold: %s.", c.Signer, c.fault())
 	}
 	signer := c.Signer
 	if signer == "" {
@@ -90,6 +92,26 @@ func (c *C2PA) note() string {
 		return note + " The signer is not on the trust list, so the name may be anyone's."
 	default:
 		return note + " There is no trust list to look the signer up in, so the name may be anyone's."
+	}
+}
+
+// fault says in words what the codes of a manifest that does not hold amount to
+// (C2PA specification, "Validation", failure codes).
+func (c *C2PA) fault() string {
+	has := func(part string) bool {
+		return slices.ContainsFunc(c.Errors, func(code string) bool { return strings.Contains(code, part) })
+	}
+	switch {
+	case has("Hash.mismatch"): // assertion.dataHash, bmffHash, boxesHash, …
+		return "the picture was changed after it was signed"
+	case has("mismatch"), has("assertion.missing"): // hashedURI, the claim's signature, …
+		return "it was changed after it was signed"
+	case has("revoked"):
+		return "the signer's certificate was revoked"
+	case has("expired"), has("outsideValidity"):
+		return "the signer's certificate was not valid when it was signed"
+	default:
+		return "it was not made as the C2PA specification demands"
 	}
 }
 

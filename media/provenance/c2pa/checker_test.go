@@ -197,6 +197,9 @@ func TestChangedPicturesDoNotHold(t *testing.T) {
 func checkInvalid(t *testing.T, checker *Checker, what string, data []byte) {
 	t.Helper()
 	r := provenance.Read(t.Context(), data, provenance.Options{Checker: checker})
+	if strings.HasSuffix(what, "a pixel") && !strings.Contains(r.C2PA.Note, "the picture was changed after it was signed") {
+		t.Errorf("%s changed: note %q", what, r.C2PA.Note)
+	}
 	if r.C2PA.Status != provenance.StatusInvalid || len(r.C2PA.Errors) == 0 || !strings.Contains(r.Summary, "signed history") {
 		t.Errorf("%s changed: %+v", what, r.C2PA)
 	}

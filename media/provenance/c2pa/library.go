@@ -18,7 +18,7 @@ const LibraryEnv = "BITMIND_C2PA"
 // used. The message says how to get it.
 var ErrNotInstalled = errors.New("the C2PA library is not installed")
 
-const howToGet = "; try: scripts/c2pa.sh, or set " + LibraryEnv + " to libc2pa_c.so of c2pa-python 0.38 or newer"
+const howToGet = "; try: scripts/c2pa.sh, or set " + LibraryEnv + " to libc2pa_c.so of the Python package c2pa-python 0.38 or newer"
 
 const libraryName = "libc2pa_c.so"
 
