@@ -15,7 +15,9 @@ set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 pins=$root/media/provenance/c2pa/library.tsv
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/bitmind/c2pa
+# Where the program looks; a process without a home has a folder of its user.
+cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
+cache=${cache:-${TMPDIR:-/tmp}/cache-$(id -u)}/bitmind/c2pa
 
 optional=
 fail() {

@@ -22,6 +22,6 @@
 // endless loop or a flood of memory costs that one answer. The process has limits
 // of its own: processor time, memory, no core file, no file written, a handful of
 // open files; the library may not use the network (no remote manifest, no OCSP).
-// Starting it costs some 20 ms, and only pictures that hold a manifest pay it;
+// Starting it costs some 20 ms (BenchmarkCheck), and only pictures that hold a manifest pay it;
 // nothing of the library stays in the program's memory.
 package c2pa
