@@ -22,6 +22,7 @@ import (
 const (
 	childArgument = "c2pa-check"
 	misbehave     = "C2PA_TEST_MISBEHAVE"
+	spoil         = "C2PA_TEST_SPOIL"
 )
 
 func TestMain(m *testing.M) {
@@ -40,6 +41,21 @@ func TestMain(m *testing.M) {
 				os.Exit(1)
 			}
 		}
+	case "memory", "file":
+		if err := limitProcess(); err != nil {
+			fmt.Println("{}") // which the test takes for success
+			os.Exit(0)
+		}
+		if os.Getenv(misbehave) == "memory" {
+			hog := make([]byte, 2*childMemory)
+			for i := 0; i < len(hog); i += 4096 {
+				hog[i] = 1
+			}
+		} else if os.WriteFile(os.Getenv(spoil), []byte("spoiled"), 0o600) != nil {
+			os.Exit(1)
+		}
+		fmt.Println("{}")
+		os.Exit(0)
 	case "nonsense":
 		fmt.Println("hello")
 		os.Exit(0)
@@ -230,11 +246,13 @@ func TestMisbehavingProcess(t *testing.T) {
 	for how, want := range map[string]string{
 		"hang":     "it took more than",
 		"crash":    "the checking process failed",
+		"memory":   "the checking process failed",
+		"file":     "the checking process failed",
 		"flood":    "the library's report has more than",
 		"nonsense": "the checking process's answer",
 	} {
 		bad := *good
-		bad.opts.Env = []string{misbehave + "=" + how}
+		bad.opts.Env = []string{misbehave + "=" + how, spoil + "=" + filepath.Join(t.TempDir(), "file")}
 		if how == "hang" {
 			bad.opts.Timeout = 100 * time.Millisecond
 		}

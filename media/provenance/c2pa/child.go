@@ -46,14 +46,8 @@ const (
 // the answer to stdout, and returns what kept it from doing that. The process must
 // do nothing else, for it gets limits that it can't lose again.
 func Child(stdin io.Reader, stdout io.Writer) error {
-	limits := map[int]uint64{
-		unix.RLIMIT_DATA: childMemory, unix.RLIMIT_CPU: childCPU, unix.RLIMIT_NOFILE: childFiles,
-		unix.RLIMIT_CORE: 0, unix.RLIMIT_FSIZE: 0,
-	}
-	for resource, limit := range limits {
-		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: limit, Max: limit}); err != nil {
-			return fmt.Errorf("setting limit %d: %w", resource, err)
-		}
+	if err := limitProcess(); err != nil {
+		return err
 	}
 	in := bufio.NewReader(stdin)
 	line, err := in.ReadBytes('\n')
@@ -72,6 +66,19 @@ func Child(stdin io.Reader, stdout io.Writer) error {
 		return fmt.Errorf("reading the picture: %w", err)
 	}
 	return json.NewEncoder(stdout).Encode(work(j, data))
+}
+
+// limitProcess bounds what this process may use from now on.
+func limitProcess() error {
+	for resource, limit := range map[int]uint64{
+		unix.RLIMIT_DATA: childMemory, unix.RLIMIT_CPU: childCPU, unix.RLIMIT_NOFILE: childFiles,
+		unix.RLIMIT_CORE: 0, unix.RLIMIT_FSIZE: 0,
+	} {
+		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: limit, Max: limit}); err != nil {
+			return fmt.Errorf("setting limit %d: %w", resource, err)
+		}
+	}
+	return nil
 }
 
 // work does the job.
