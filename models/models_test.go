@@ -15,6 +15,11 @@ func TestView(t *testing.T) {
 	if got := models.FS.View("best/model.onnx"); !bytes.Equal(got, want) {
 		t.Errorf("%d bytes, not the file's %d", len(got), len(want))
 	}
+	// What was given back is read again.
+	models.GiveBack()
+	if got := models.FS.View("best/model.onnx"); !bytes.Equal(got, want) {
+		t.Error("another file after GiveBack")
+	}
 	if got := models.FS.View("best/detector.json"); got != nil {
 		t.Errorf("%d bytes of a small file", len(got))
 	}

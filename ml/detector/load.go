@@ -16,6 +16,7 @@ import (
 
 	"github.com/maxmos001/bitmind-subnet/ml/onnx"
 	"github.com/maxmos001/bitmind-subnet/ml/ort"
+	"github.com/maxmos001/bitmind-subnet/models"
 )
 
 // Options say how a detector runs.
@@ -279,6 +280,7 @@ func (m *model) load(graph []byte, added bool) (_ *loaded, err error) {
 	}
 	// The session holds the library from here on.
 	session, err := runtime.NewSession(graph, ort.SessionOptions{Threads: m.opts.Threads, Device: m.opts.Device, Unfolded: m.opts.Brief})
+	models.GiveBack() // the session has a copy
 	if err = errors.Join(err, runtime.Close()); err != nil {
 		return nil, err
 	}
