@@ -52,8 +52,9 @@ const (
 	// DefaultMaxMemory, with what the program itself and a small detector hold,
 	// stays below 300 MB: it allows a 36-megapixel 4:2:0 photograph at full size.
 	DefaultMaxMemory = 200_000_000
-	// DefaultMaxBytes is the largest file read.
-	DefaultMaxBytes = 64_000_000
+	// DefaultMaxBytes is the largest file read: a 50-megapixel PNG of a photograph
+	// has some 75 MB.
+	DefaultMaxBytes = 100_000_000
 )
 
 // Limits bound what one picture may cost. A zero field stands for its default.
