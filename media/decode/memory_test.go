@@ -33,10 +33,17 @@ func TestMain(m *testing.M) {
 
 func child(path string) {
 	outcome := "decoded"
+	var limits Limits
+	if os.Getenv(reduceEnv) != "" {
+		limits = reducing
+	}
 	// Twice, so that garbage of the first time is there at the second.
 	for range 2 {
-		if _, _, err := File(path, Limits{}); err != nil {
+		_, info, err := File(path, limits)
+		if err != nil {
 			outcome = err.Error()
+		} else if info.Reduced > 1 {
+			outcome = fmt.Sprintf("decoded by %d", info.Reduced)
 		}
 	}
 	fmt.Println(peakRSS(), outcome)
