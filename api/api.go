@@ -22,9 +22,12 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/maxmos001/bitmind-subnet/api/fetch"
 	"github.com/maxmos001/bitmind-subnet/api/inspect"
 	"github.com/maxmos001/bitmind-subnet/api/schema"
+	"github.com/maxmos001/bitmind-subnet/api/webhook"
 	"github.com/maxmos001/bitmind-subnet/subnet/devnet"
+	"github.com/maxmos001/bitmind-subnet/subnet/store"
 	"github.com/maxmos001/bitmind-subnet/web"
 )
 
@@ -48,9 +51,23 @@ type Subnet interface {
 // the defaults named beside them.
 type Config struct {
 	Inspector Inspector
-	Subnet    Subnet // nil: no metrics of the subnet
-	Version   string // of the program
-	Logger    *slog.Logger
+	// Store keeps answers, keys and work that waits; the caller closes it.
+	Store *store.Store
+	// Fetcher gets pictures from addresses, Poster reaches webhooks; nil ones take
+	// the defaults of package fetch.
+	Fetcher, Poster *fetch.Fetcher
+	// WebhookSecret signs deliveries, by way of a secret for each key; "" turns
+	// webhooks off.
+	WebhookSecret string
+	Subnet        Subnet // nil: no metrics of the subnet
+	Version       string // of the program
+	Logger        *slog.Logger
+
+	// RequireKeys says that questions and answers need a key.
+	RequireKeys bool
+	// AnonymousRate is how many pictures a minute an address may ask about without a
+	// key; 0 is no limit.
+	AnonymousRate int
 
 	// Loopback says that only this machine can connect. Then requests for foreign
 	// names are refused, but for those in Hosts.
@@ -67,6 +84,8 @@ type Config struct {
 	Bodies int64
 	// AnswerTime bounds the work on one picture (default 2 min).
 	AnswerTime time.Duration
+	// KeepFor is how long answers stay in the store; 0 is for ever.
+	KeepFor time.Duration
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -89,6 +108,9 @@ type Server struct {
 	bodies      *budget
 	cache       *cache
 	metrics     *metrics
+	addresses   *addresses
+	jobs        chan struct{} // wakes the workers
+	sender      *webhook.Sender
 	closing     chan struct{} // closed when Serve's context ends: streams end themselves
 	crossOrigin *http.CrossOriginProtection
 }
@@ -97,6 +119,9 @@ type Server struct {
 func New(cfg Config) (*Server, error) {
 	if cfg.Inspector == nil {
 		return nil, errors.New("an API needs an inspector")
+	}
+	if cfg.Store == nil {
+		return nil, errors.New("an API needs a store")
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -116,11 +141,24 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	for _, f := range []**fetch.Fetcher{&cfg.Fetcher, &cfg.Poster} {
+		if *f == nil {
+			var err error
+			if *f, err = fetch.New(fetch.Config{MaxBytes: cfg.MaxBody, UserAgent: "bitmind/" + cfg.Version}); err != nil {
+				return nil, err
+			}
+		}
+	}
 	s := &Server{
 		Config: cfg, log: cfg.Logger, mux: http.NewServeMux(), bodies: newBudget(cfg.Bodies), cache: newCache(cfg.Now),
 		crossOrigin: http.NewCrossOriginProtection(), closing: make(chan struct{}),
+		addresses: newAddresses(cfg.AnonymousRate, cfg.Now), jobs: make(chan struct{}, jobWorkers),
 	}
 	s.metrics = newMetrics(s)
+	s.sender = webhook.New(webhook.Config{
+		Outbox: cfg.Store, Poster: cfg.Poster, Secret: cfg.WebhookSecret, Now: cfg.Now, Logger: cfg.Logger,
+		Sent: func(what string) { s.metrics.webhooks.WithLabelValues(what).Inc() },
+	})
 	useProblems()
 	settings := huma.DefaultConfig("bitmind", cfg.Version)
 	settings.Info.Description = "Is this picture AI-generated? Scores are estimates in [0,1], not proof."
@@ -132,7 +170,14 @@ func New(cfg Config) (*Server, error) {
 	settings.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
 	s.api = humago.New(s.mux, settings)
 	s.form = newForm(s.api.OpenAPI().Components.Schemas)
+	s.api.OpenAPI().Components.SecuritySchemes = securitySchemes
+	s.api.UseMiddleware(s.checkScope)
 	s.registerDetect()
+	s.registerBatch()
+	s.registerList()
+	s.registerDetections()
+	s.registerShares()
+	s.registerWebhooks()
 	s.registerModels()
 	s.registerHealth()
 	s.registerStatus()

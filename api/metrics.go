@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -20,6 +21,7 @@ type metrics struct {
 	refused  *prometheus.CounterVec
 	verdicts *prometheus.CounterVec
 	inFlight prometheus.Gauge
+	webhooks *prometheus.CounterVec
 }
 
 func newMetrics(s *Server) *metrics {
@@ -42,7 +44,10 @@ func newMetrics(s *Server) *metrics {
 			Name: "bitmind_pictures_in_flight", Help: "Pictures being judged or waiting for it.",
 		}),
 	}
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	m.webhooks = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "bitmind_webhook_attempts_total", Help: "Attempts to deliver a webhook's message, by what became of it.",
+	}, []string{"result"})
+	m.registry.MustRegister(m.webhooks, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.requests, m.latency, m.refused, m.verdicts, m.inFlight,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "bitmind_upload_memory_bytes", Help: "Memory held by encoded pictures under way.",
@@ -51,6 +56,17 @@ func newMetrics(s *Server) *metrics {
 			Name: "bitmind_upload_memory_limit_bytes", Help: "The most that encoded pictures may take.",
 		}, func() float64 { return float64(s.bodies.size) }),
 	)
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "bitmind_jobs_waiting", Help: "Stored questions that are not answered yet; -1 where the store does not say.",
+	}, func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		n, err := s.Store.Backlog(ctx)
+		if err != nil {
+			return -1
+		}
+		return float64(n)
+	}))
 	if s.Subnet != nil {
 		m.registry.MustRegister(subnetCollector{s.Subnet})
 	}
@@ -78,7 +94,10 @@ func (s *Server) observe(r *http.Request, about *request, answer *recorder, took
 		method = "other"
 	}
 	s.metrics.requests.WithLabelValues(route, method, strconv.Itoa(answer.status)).Inc()
+	if answer.problem != "" {
+		s.metrics.refused.WithLabelValues(answer.problem).Inc()
+	}
 	s.metrics.latency.WithLabelValues(route).Observe(took.Seconds())
 	s.log.Debug("answered", "request_id", about.id, "method", r.Method, "path", r.URL.Path, "status", answer.status,
-		"bytes", answer.bytes, "ms", took.Milliseconds(), "key", about.asker.name(), "address", about.asker.address)
+		"bytes", answer.bytes, "ms", took.Milliseconds(), "key", about.asker.key.ID, "address", about.asker.address)
 }

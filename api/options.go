@@ -171,3 +171,12 @@ func invalid(fields []schema.FieldError) *schema.Problem {
 	p.Errors = fields
 	return p
 }
+
+// multipart describes a form that brings pictures as the field file.
+func (f *form) multipart(file *huma.Schema) *huma.Schema {
+	fields := map[string]*huma.Schema{"file": file}
+	for name, property := range f.options.Properties {
+		fields[name] = property
+	}
+	return &huma.Schema{Type: huma.TypeObject, Properties: fields}
+}

@@ -150,6 +150,12 @@ func place(p *schema.Problem, w http.ResponseWriter, r *http.Request) *schema.Pr
 	complete(&placed)
 	placed.Instance = r.URL.Path
 	placed.RequestID = requestOf(r.Context()).id
+	if answer, ok := w.(*recorder); ok {
+		answer.problem = placed.Code
+	}
+	if placed.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="bitmind"`)
+	}
 	if placed.Status == http.StatusTooManyRequests || placed.Status == http.StatusServiceUnavailable {
 		placed.RetryAfter = max(1, placed.RetryAfter)
 		w.Header().Set("Retry-After", strconv.Itoa(placed.RetryAfter))
@@ -167,4 +173,10 @@ func writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Method != http.MethodHead {
 		w.Write(append(body, '\n'))
 	}
+}
+
+// refuse answers with an error document inside of huma's operations.
+func (s *Server) refuse(ctx huma.Context, err error) {
+	r, w := humago.Unwrap(ctx)
+	writeProblem(w, r, err)
 }

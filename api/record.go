@@ -15,7 +15,8 @@ type recorder struct {
 	http.ResponseWriter
 	status  int // 0 until something is answered
 	bytes   int64
-	delayed bool // the header waits for the body's length
+	problem string // code of the error document that was answered
+	delayed bool   // the header waits for the body's length
 }
 
 // Unwrap serves http.ResponseController.

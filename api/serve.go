@@ -6,7 +6,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
+
+	"github.com/maxmos001/bitmind-subnet/subnet/store"
 )
 
 // grace is how long requests under way may take to finish when the server stops.
@@ -26,6 +29,15 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
+	// Stored questions and webhooks go on until the last request is answered.
+	var background sync.WaitGroup
+	working, stopWork := context.WithCancel(requests)
+	background.Go(func() { s.runJobs(working) })
+	background.Go(func() { s.sweep(working) })
+	if s.WebhookSecret != "" {
+		background.Go(func() { s.sender.Run(working) })
+	}
+	defer func() { stopWork(); background.Wait() }()
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
 		close(s.closing)
@@ -44,4 +56,23 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		return nil
 	}
 	return err
+}
+
+// sweepEvery is how often what has had its time is deleted from the store.
+const sweepEvery = 10 * time.Minute
+
+// sweep deletes what has had its time until ctx ends.
+func (s *Server) sweep(ctx context.Context) {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if _, err := s.Store.Sweep(ctx, store.Retention{Detections: s.KeepFor}); err != nil && ctx.Err() == nil {
+				s.log.Error("sweeping the store failed", "error", err)
+			}
+		}
+	}
 }

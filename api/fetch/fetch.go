@@ -10,6 +10,7 @@
 package fetch
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -182,14 +183,14 @@ func (f *Fetcher) Get(ctx context.Context, address string) (*Reply, error) {
 
 // Post sends a body and returns the status of the answer, whose content is not
 // read. Redirects are not followed: their status is returned.
-func (f *Fetcher) Post(ctx context.Context, address string, header http.Header, body io.Reader) (status int, err error) {
+func (f *Fetcher) Post(ctx context.Context, address string, header http.Header, body []byte) (status int, err error) {
 	u, err := f.parse(address)
 	if err != nil {
 		return 0, err
 	}
 	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, noRedirects{}, true), f.cfg.Time, errTime)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), body)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(body))
 	if err != nil {
 		return 0, fmt.Errorf("%w: it cannot be read as a URL", ErrRefused)
 	}
