@@ -59,8 +59,9 @@ type Config struct {
 	// WebhookSecret signs deliveries, by way of a secret for each key; "" turns
 	// webhooks off.
 	WebhookSecret string
-	Subnet        Subnet // nil: no metrics of the subnet
-	Version       string // of the program
+	Monitor       Monitor // nil: there is no subnet to show
+	Subnet        Subnet  // nil: no metrics of the subnet
+	Version       string  // of the program
 	Logger        *slog.Logger
 
 	// RequireKeys says that questions and answers need a key.
@@ -110,6 +111,7 @@ type Server struct {
 	metrics     *metrics
 	addresses   *addresses
 	jobs        chan struct{} // wakes the workers
+	streams     chan struct{} // holds one token for each client that listens
 	sender      *webhook.Sender
 	closing     chan struct{} // closed when Serve's context ends: streams end themselves
 	crossOrigin *http.CrossOriginProtection
@@ -152,7 +154,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		Config: cfg, log: cfg.Logger, mux: http.NewServeMux(), bodies: newBudget(cfg.Bodies), cache: newCache(cfg.Now),
 		crossOrigin: http.NewCrossOriginProtection(), closing: make(chan struct{}),
-		addresses: newAddresses(cfg.AnonymousRate, cfg.Now), jobs: make(chan struct{}, jobWorkers),
+		addresses: newAddresses(cfg.AnonymousRate, cfg.Now), jobs: make(chan struct{}, jobWorkers), streams: make(chan struct{}, maxStreams),
 	}
 	s.metrics = newMetrics(s)
 	s.sender = webhook.New(webhook.Config{
@@ -180,8 +182,15 @@ func New(cfg Config) (*Server, error) {
 	s.registerWebhooks()
 	s.registerModels()
 	s.registerHealth()
-	s.registerStatus()
+	s.registerSubnet()
+	s.registerEvents()
+	if err := s.registerSamples(); err != nil {
+		return nil, err
+	}
 	s.mux.Handle("GET /metrics", s.metrics.handler())
 	web.Mount(s.mux)
+	if err := s.registerDocs(); err != nil {
+		return nil, err
+	}
 	return s, nil
 }

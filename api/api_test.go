@@ -16,6 +16,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/api/schema"
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/samples"
+	"github.com/maxmos001/bitmind-subnet/subnet/store"
 )
 
 // service is a server on a loopback port.
@@ -23,6 +24,7 @@ type service struct {
 	t      *testing.T
 	url    string
 	server *Server
+	store  *store.Store
 }
 
 // start serves until the test ends. The detectors answer at once, by chance.
@@ -34,7 +36,11 @@ func start(t *testing.T, change func(*Config)) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Inspector: inspector, Version: "test", Loopback: true}
+	db, err := store.Open(t.Context(), ":memory:", store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{Inspector: inspector, Store: db, Version: "test", Loopback: true}
 	if change != nil {
 		change(&cfg)
 	}
@@ -56,8 +62,14 @@ func start(t *testing.T, change func(*Config)) *service {
 		}
 		done()
 	})
-	t.Cleanup(func() { stop(); g.Wait() })
-	return &service{t: t, url: "http://" + listener.Addr().String(), server: server}
+	t.Cleanup(func() {
+		stop()
+		g.Wait()
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &service{t: t, url: "http://" + listener.Addr().String(), server: server, store: db}
 }
 
 // reply is an answer, read to its end.

@@ -19,6 +19,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/api/inspect"
 	"github.com/maxmos001/bitmind-subnet/api/schema"
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
+	"github.com/maxmos001/bitmind-subnet/subnet/store"
 )
 
 // serve starts a real server and gives its address.
@@ -28,7 +29,11 @@ func serve(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := api.New(api.Config{Inspector: inspector, Version: "test", Loopback: true})
+	db, err := store.Open(t.Context(), ":memory:", store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := api.New(api.Config{Inspector: inspector, Store: db, Version: "test", Loopback: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +49,7 @@ func serve(t *testing.T) string {
 	t.Cleanup(func() {
 		cancel()
 		<-ended
-		if err := <-served; err != nil {
+		if err := errors.Join(<-served, db.Close()); err != nil {
 			t.Error(err)
 		}
 	})

@@ -182,13 +182,17 @@ func runLocalnet(ctx context.Context, cmd *cobra.Command, o localnetOptions) (er
 		return err
 	}
 	defer web.Close()
-	service, err := o.service.config(web, log)
+	service, err := o.service.open(ctx, web, filepath.Join(dir, "service.db"), log)
 	if err != nil {
 		return err
 	}
-	origin, err := o.service.origin.reader(ctx, log)
-	if err != nil {
-		return err
+	defer func() { err = errors.Join(err, service.store.Close()) }()
+	// The page judges with the best detector, whatever the miners use. A chain goes
+	// on without it.
+	service.load = func() ([]inspect.Model, error) { return openModels([]string{models.Best}, o.model, log) }
+	service.failed = func(err error) error {
+		log.Warn("the page has no detector", "error", err)
+		return nil
 	}
 
 	view := newLocalnetView(cmd.OutOrStdout(), dir, endpoints{
@@ -206,20 +210,13 @@ func runLocalnet(ctx context.Context, cmd *cobra.Command, o localnetOptions) (er
 		return fmt.Errorf("writing endpoints.json: %w", err)
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "chain %s\npage  %s\ndocs  %s/docs\n", view.endpoints.RPC, view.endpoints.HTTP, view.endpoints.HTTP)
-	service.Subnet = subnet
+	service.cfg.Subnet, service.cfg.Monitor = subnet, subnet.Monitor()
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var background sync.WaitGroup
 	background.Go(func() {
-		// The page judges with the best detector, whatever the miners use. A chain
-		// goes on without it.
-		load := func() ([]inspect.Model, error) { return openModels([]string{models.Best}, o.model, log) }
-		failed := func(err error) error {
-			log.Warn("the page has no detector", "error", err)
-			return nil
-		}
-		if err := runService(ctx, web, service, load, origin, failed, log); err != nil {
+		if err := service.run(ctx, web); err != nil {
 			log.Error("the API stopped", "error", err)
 		}
 	})

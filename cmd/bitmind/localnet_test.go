@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/internal/testimages"
 	"github.com/maxmos001/bitmind-subnet/media/dataset"
 	"github.com/maxmos001/bitmind-subnet/subnet/devnet"
+	"github.com/maxmos001/bitmind-subnet/subnet/monitor"
 )
 
 // imageFolders writes the test images as the two folders that --real and
@@ -147,17 +150,33 @@ func (p *process) untilStatus(url, what string, ok func(devnet.Snapshot) bool) (
 	return s
 }
 
+// status asks the API how the subnet does.
 func status(ctx context.Context, url string) (s devnet.Snapshot, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/v1/status", nil)
-	if err != nil {
+	var now monitor.Status
+	var miners monitor.Leaderboard
+	if err := errors.Join(getJSON(ctx, url+"/v1/status", &now), getJSON(ctx, url+"/v1/leaderboard", &miners)); err != nil {
 		return s, err
+	}
+	s = devnet.Snapshot{Blocks: now.Block, Challenges: now.Challenges, WeightsSet: now.WeightsSet}
+	s.Images.Real, s.Images.Synthetic = now.Real, now.Synthetic
+	for _, m := range miners.Items {
+		s.Miners = append(s.Miners, devnet.Miner{UID: m.UID, Hotkey: m.Hotkey, Detector: m.Detector, Asked: m.Asked, Answered: m.Answered, Accuracy: m.Accuracy, Score: m.Score, Incentive: m.Incentive})
+	}
+	slices.SortFunc(s.Miners, func(a, b devnet.Miner) int { return cmp.Compare(a.UID, b.UID) })
+	return s, nil
+}
+
+func getJSON(ctx context.Context, url string, v any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
 	}
 	reply, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return s, err
+		return err
 	}
 	defer reply.Body.Close()
-	return s, json.NewDecoder(reply.Body).Decode(&s)
+	return json.NewDecoder(reply.Body).Decode(v)
 }
 
 // A subnet that is killed goes on from where it was: chain, scores and counts.

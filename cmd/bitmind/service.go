@@ -6,66 +6,98 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-
-	"github.com/spf13/cobra"
+	"time"
 
 	"github.com/maxmos001/bitmind-subnet/api"
 	"github.com/maxmos001/bitmind-subnet/api/inspect"
 	"github.com/maxmos001/bitmind-subnet/api/schema"
+	"github.com/maxmos001/bitmind-subnet/internal/homedir"
 	"github.com/maxmos001/bitmind-subnet/models"
+	"github.com/maxmos001/bitmind-subnet/subnet/store"
 )
 
-// serviceFlags choose what the API and the page answer with, and to whom; every
-// command that serves them has these flags.
-type serviceFlags struct {
-	listen  string
-	origins []string
-	hosts   []string
-	maxBody int
-	memory  int
-	origin  provenanceFlags
+// service is the API and the page, as serve and localnet run them.
+type service struct {
+	cfg   api.Config
+	store *store.Store
+	// load opens the detectors; failed decides what becomes of the service where they
+	// cannot be.
+	load    func() ([]inspect.Model, error)
+	failed  func(error) error
+	inspect inspect.Config // all but the models
+	log     *slog.Logger
 }
 
-func (f *serviceFlags) addTo(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "address of the API and the page; port 0 picks a free one")
-	flags.StringSliceVar(&f.origins, "cors.origin", nil, "site whose pages may use the API, such as https://example.com (repeatable)")
-	flags.StringSliceVar(&f.hosts, "host", nil, "name that this server has besides localhost, such as a proxy before it passes on (repeatable)")
-	flags.IntVar(&f.maxBody, "max-body", api.DefaultMaxBody>>20, "largest picture taken, in MB")
-	flags.IntVar(&f.memory, "memory", 256, "memory for encoded pictures under way, in MB; what comes beyond is told to come back")
-	f.origin.addTo(cmd)
-}
-
-// config checks the flags and begins the API's configuration with them.
-func (f *serviceFlags) config(listener net.Listener, log *slog.Logger) (api.Config, error) {
-	switch {
-	case f.maxBody < 1 || f.maxBody > 1024:
-		return api.Config{}, usagef("--max-body %d; try: 1 to 1024 MB", f.maxBody)
-	case f.memory < 2*f.maxBody || f.memory > 1<<20:
-		return api.Config{}, usagef("--memory %d; try: at least twice --max-body, which is %d", f.memory, f.maxBody)
+// open opens the database, which the caller closes, and checks who may ask on the
+// listener's address.
+func (f *serviceFlags) open(ctx context.Context, listener net.Listener, database string, log *slog.Logger) (_ *service, err error) {
+	if err := f.check(); err != nil {
+		return nil, err
 	}
-	for _, origin := range f.origins {
-		if err := api.CheckOrigin(origin); err != nil {
-			return api.Config{}, usagef("--cors.origin %w", err)
+	s := &service{log: log}
+	s.cfg = api.Config{
+		Version: version, Logger: log, Loopback: isLoopback(listener.Addr()), Origins: f.origins, Hosts: f.hosts,
+		MaxBody: int64(f.maxBody) << 20, Bodies: int64(f.memory) << 20, KeepFor: time.Duration(f.keep) * 24 * time.Hour,
+		AnonymousRate: f.rate,
+	}
+	if f.rate < 0 {
+		if s.cfg.AnonymousRate = defaultRate; s.cfg.Loopback {
+			s.cfg.AnonymousRate = 0
 		}
 	}
-	return api.Config{
-		Version: version, Logger: log, Loopback: isLoopback(listener.Addr()),
-		Origins: f.origins, Hosts: f.hosts,
-		MaxBody: int64(f.maxBody) << 20, Bodies: int64(f.memory) << 20,
-	}, nil
+	if s.cfg.Fetcher, err = f.fetcher("--fetch.allow", f.fetchAllow); err != nil {
+		return nil, err
+	}
+	if s.cfg.Poster, err = f.fetcher("--webhook.allow", f.webhookAllow); err != nil {
+		return nil, err
+	}
+	s.inspect = inspect.Config{Logger: log}
+	if s.inspect.Provenance, err = f.origin.reader(ctx, log); err != nil {
+		return nil, err
+	}
+	if s.store, err = openStore(ctx, database, log); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.store.Close())
+		}
+	}()
+	s.cfg.Store = s.store
+	file := ""
+	if !isURL(database) {
+		if file, err = homedir.Expand(strings.TrimPrefix(database, "sqlite:")); err != nil {
+			return nil, err
+		}
+	}
+	if s.cfg.WebhookSecret, err = f.secret(file); err != nil {
+		return nil, err
+	}
+	s.cfg.RequireKeys, err = f.needKeys(ctx, s.store, s.cfg.Loopback, listener.Addr(), database)
+	return s, err
 }
 
-// isLoopback says whether only this machine can connect to an address.
-func isLoopback(addr net.Addr) bool {
-	at, err := netip.ParseAddrPort(addr.String())
-	return err == nil && at.Addr().Unmap().IsLoopback()
+// needKeys says whether keys are asked for. Strangers are answered only with one,
+// unless --insecure says otherwise.
+func (f *serviceFlags) needKeys(ctx context.Context, db *store.Store, loopback bool, addr net.Addr, database string) (bool, error) {
+	if loopback || f.insecure {
+		return f.requireKeys, nil
+	}
+	keys, err := db.Keys(ctx)
+	if err != nil {
+		return false, err
+	}
+	if !slices.ContainsFunc(keys, func(k store.Key) bool {
+		return k.RevokedAt.IsZero() && (k.ExpiresAt.IsZero() || k.ExpiresAt.After(time.Now()))
+	}) {
+		return false, usagef("--listen %s lets other machines ask, and there is no key yet; try: bitmind keys create --store %s, or --insecure to answer anybody", addr, database)
+	}
+	return true, nil
 }
 
 // openModels loads detectors by name or path; the caller closes them.
@@ -113,13 +145,12 @@ func closeModels(list []inspect.Model) error {
 	return err
 }
 
-// runService answers on a listener until ctx ends. It answers from the beginning,
-// and says that it is not ready until the detectors are loaded; failed decides
-// what becomes of it where they cannot be.
-func runService(ctx context.Context, listener net.Listener, cfg api.Config, load func() ([]inspect.Model, error), origin inspect.Provenance, failed func(error) error, log *slog.Logger) error {
-	inspector := &loading{origin: origin}
-	cfg.Inspector = inspector
-	server, err := api.New(cfg)
+// run answers on a listener until ctx ends, from the beginning: until the detectors
+// are loaded it says that it is not ready.
+func (s *service) run(ctx context.Context, listener net.Listener) error {
+	inspector := &loading{done: make(chan struct{})}
+	s.cfg.Inspector = inspector
+	server, err := api.New(s.cfg)
 	if err != nil {
 		return err
 	}
@@ -129,8 +160,8 @@ func runService(ctx context.Context, listener net.Listener, cfg api.Config, load
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
 	background.Go(func() {
-		if err := inspector.run(working, load, log); err != nil {
-			if err = failed(err); err != nil {
+		if err := inspector.run(working, s); err != nil {
+			if err = s.failed(err); err != nil {
 				cancel(err)
 			}
 		}
@@ -146,28 +177,41 @@ func runService(ctx context.Context, listener net.Listener, cfg api.Config, load
 
 // loading is an inspector whose detectors are being loaded.
 type loading struct {
-	origin inspect.Provenance
 	loaded atomic.Pointer[inspect.Inspector]
+	done   chan struct{} // closed when they are loaded, or cannot be
 }
 
+// loadWait is how long a question waits for the detectors.
+const loadWait = 20 * time.Second
+
 // run loads the detectors and serves until ctx ends.
-func (l *loading) run(ctx context.Context, load func() ([]inspect.Model, error), log *slog.Logger) (err error) {
-	list, err := load()
-	if err != nil {
-		return err
+func (l *loading) run(ctx context.Context, s *service) (err error) {
+	list, err := s.load()
+	if err == nil {
+		defer func() { err = errors.Join(err, closeModels(list)) }()
+		s.inspect.Models = list
+		var inspector *inspect.Inspector
+		if inspector, err = inspect.New(s.inspect); err == nil {
+			l.loaded.Store(inspector)
+			close(l.done)
+			inspector.Run(ctx)
+			return nil
+		}
 	}
-	defer func() { err = errors.Join(err, closeModels(list)) }()
-	inspector, err := inspect.New(inspect.Config{Models: list, Provenance: l.origin, Logger: log})
-	if err != nil {
-		return err
-	}
-	l.loaded.Store(inspector)
-	inspector.Run(ctx)
-	return nil
+	close(l.done)
+	return err
 }
 
 // Inspect implements api.Inspector.
 func (l *loading) Inspect(ctx context.Context, data []byte, opts schema.Options) (inspect.Result, error) {
+	wait := time.NewTimer(loadWait)
+	defer wait.Stop()
+	select {
+	case <-l.done:
+	case <-wait.C:
+	case <-ctx.Done():
+		return inspect.Result{}, ctx.Err()
+	}
 	if in := l.loaded.Load(); in != nil {
 		return in.Inspect(ctx, data, opts)
 	}
