@@ -25,8 +25,10 @@ import (
 	"github.com/maxmos001/bitmind-subnet/api/fetch"
 	"github.com/maxmos001/bitmind-subnet/api/inspect"
 	"github.com/maxmos001/bitmind-subnet/api/schema"
+	"github.com/maxmos001/bitmind-subnet/api/seed"
 	"github.com/maxmos001/bitmind-subnet/api/webhook"
 	"github.com/maxmos001/bitmind-subnet/subnet/devnet"
+	"github.com/maxmos001/bitmind-subnet/subnet/proxy"
 	"github.com/maxmos001/bitmind-subnet/subnet/store"
 	"github.com/maxmos001/bitmind-subnet/web"
 )
@@ -61,8 +63,14 @@ type Config struct {
 	WebhookSecret string
 	Monitor       Monitor // nil: there is no subnet to show
 	Subnet        Subnet  // nil: no metrics of the subnet
-	Version       string  // of the program
-	Logger        *slog.Logger
+	// Asker and SeedMonitor answer a validator's routes in the Python project's shapes,
+	// where they are set; Credentials let in who asks these in its way, see package
+	// seed.
+	Asker       proxy.Asker
+	SeedMonitor seed.Monitor
+	Credentials *seed.Credentials
+	Version     string // of the program
+	Logger      *slog.Logger
 
 	// RequireKeys says that questions and answers need a key.
 	RequireKeys bool
@@ -189,6 +197,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.mux.Handle("GET /metrics", s.metrics.handler())
 	web.Mount(s.mux)
+	if err := s.registerSeed(); err != nil {
+		return nil, err
+	}
 	if err := s.registerDocs(); err != nil {
 		return nil, err
 	}

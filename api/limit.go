@@ -83,7 +83,7 @@ func (s *Server) check(ctx context.Context, w http.ResponseWriter) error {
 }
 
 // spend counts n pictures against the asker's limits, and tells in headers what is
-// left.
+// left; w may be nil.
 func (s *Server) spend(ctx context.Context, w http.ResponseWriter, n int) error {
 	who := askerOf(ctx)
 	if !who.anonymous() {
@@ -127,7 +127,7 @@ func tell(w http.ResponseWriter, windows []store.Window, now time.Time) {
 		policies = append(policies, fmt.Sprintf("%q;q=%d;w=%d", window.Period, window.Limit, periodSeconds[window.Period]))
 		states = append(states, fmt.Sprintf("%q;r=%d;t=%d", window.Period, window.Remaining(), seconds(window.Reset.Sub(now))))
 	}
-	if len(policies) > 0 {
+	if len(policies) > 0 && w != nil {
 		w.Header().Set("RateLimit-Policy", strings.Join(policies, ", "))
 		w.Header().Set("RateLimit", strings.Join(states, ", "))
 	}

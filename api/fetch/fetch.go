@@ -169,8 +169,9 @@ func (f *Fetcher) Get(ctx context.Context, address string) (*Reply, error) {
 	request.Header.Set("Accept-Encoding", "identity")
 	response, err := f.client.Do(request)
 	if err != nil {
+		err = explain(ctx, u, err)
 		cancel()
-		return nil, explain(ctx, u, err)
+		return nil, err
 	}
 	reply, err := f.reply(ctx, response, cancel)
 	if err != nil {

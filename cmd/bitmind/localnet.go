@@ -211,6 +211,7 @@ func runLocalnet(ctx context.Context, cmd *cobra.Command, o localnetOptions) (er
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "chain %s\npage  %s\ndocs  %s/docs\n", view.endpoints.RPC, view.endpoints.HTTP, view.endpoints.HTTP)
 	service.cfg.Subnet, service.cfg.Monitor = subnet, subnet.Monitor()
+	service.cfg.Asker, service.cfg.SeedMonitor = subnet.Proxy(), subnet.Monitor()
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
