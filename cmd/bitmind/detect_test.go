@@ -21,7 +21,7 @@ func startService(t *testing.T, model string, more ...string) (p *process, addre
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "endpoints.json")
-	p = startProgram(t, append([]string{"serve", "--model", model, "--listen", "127.0.0.1:0", "--endpoints", file}, more...)...)
+	p = startProgram(t, append([]string{"serve", "--model", model, "--listen", "127.0.0.1:0", "--store", filepath.Join(dir, "service.db"), "--endpoints", file}, more...)...)
 	var at endpoints
 	p.until("the address", func() bool {
 		data, err := os.ReadFile(file)
