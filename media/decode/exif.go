@@ -22,15 +22,23 @@ const (
 	tagBitsPerSample  = 0x0102
 	tagCompression    = 0x0103
 	tagPhotometric    = 0x0106
+	tagFillOrder      = 0x010a
+	tagStripOffsets   = 0x0111
 	tagOrientation    = 0x0112
 	tagSamples        = 0x0115
 	tagRowsPerStrip   = 0x0116
+	tagStripSizes     = 0x0117
 	tagPlanar         = 0x011c
+	tagPredictor      = 0x013d
+	tagColorMap       = 0x0140
 	tagTileWidth      = 0x0142
 	tagTileHeight     = 0x0143
+	tagTileOffsets    = 0x0144
+	tagTileSizes      = 0x0145
 	tagSubIFDs        = 0x014a
 	tagExtraSamples   = 0x0152
 	tagSampleFormat   = 0x0153
+	tagJPEGTables     = 0x015b
 	tagXMP            = 0x02bc
 	tagDNGVersion     = 0xc612
 )
