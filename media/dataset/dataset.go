@@ -35,9 +35,6 @@ type Source interface {
 // ErrEmpty says that no picture was found.
 var ErrEmpty = errors.New("no images found")
 
-// extensions lists the endings, in lower case, of the files taken for pictures.
-var extensions = []string{".jpg", ".jpeg", ".png", ".webp", ".gif"}
-
 // Files is a Source of files in a file system.
 type Files struct {
 	name  string
@@ -86,10 +83,11 @@ func (s *Files) Load(ctx context.Context, i int) ([]byte, error) {
 // OpenDir finds the pictures of a folder. Each sub-folder that holds any, at any
 // depth, is a source of its name; pictures in the folder itself are a source of
 // the folder's name. Hidden files and files without a picture's ending are left
-// out. Symbolic links to files are followed where they stay within the folder,
-// links to folders are not.
+// out. Symbolic links are followed wherever they lead, to folders too, as the
+// caches of model hubs are made of them; a folder that several lead to, or that
+// lies around, is listed once.
 func OpenDir(dir string) ([]Source, error) {
-	fsys, err := rootFS(dir)
+	fsys, err := dirFS(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +96,7 @@ func OpenDir(dir string) ([]Source, error) {
 		return nil, fmt.Errorf("listing %s: %w", dir, err)
 	}
 	if len(sources) == 0 {
-		return nil, fmt.Errorf("%w in %s; try: a folder with JPEG, PNG, WebP or GIF files, or with sub-folders of them", ErrEmpty, dir)
+		return nil, fmt.Errorf("%w in %s; try: a folder with %s files, or with sub-folders of them", ErrEmpty, dir, decode.Formats)
 	}
 	return sources, nil
 }
@@ -116,8 +114,23 @@ func FromFS(fsys fs.FS, dir string) ([]Source, error) {
 	return sources, nil
 }
 
-// rootFS opens a folder such that no path in it, nor any link, leads out.
-func rootFS(dir string) (fs.FS, error) {
+// ListDir lists all files below a folder that are not hidden, whatever they are, in
+// order, as paths that begin with the folder's. Links are followed as OpenDir does.
+func ListDir(dir string) ([]string, error) {
+	fsys, err := dirFS(dir)
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	err = walk(fsys, ".", func(p string) { paths = append(paths, filepath.Join(dir, filepath.FromSlash(p))) })
+	if err != nil {
+		return nil, fmt.Errorf("listing %s: %w", dir, err)
+	}
+	return paths, nil
+}
+
+// dirFS opens a folder.
+func dirFS(dir string) (fs.FS, error) {
 	stat, err := os.Stat(dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening a folder of images: %w", err)
@@ -125,11 +138,7 @@ func rootFS(dir string) (fs.FS, error) {
 	if !stat.IsDir() {
 		return nil, fmt.Errorf("opening a folder of images: %s is not a folder", dir)
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, fmt.Errorf("opening a folder of images: %w", err)
-	}
-	return root.FS(), nil
+	return os.DirFS(dir), nil
 }
 
 func baseName(dir string) string {
@@ -149,17 +158,23 @@ func scan(fsys fs.FS, dir, name string) ([]Source, error) {
 	var sources []Source
 	var flat []string
 	for _, e := range entries {
-		p := path.Join(dir, e.Name())
-		if !e.IsDir() {
-			if isPicture(fsys, p, e) {
-				flat = append(flat, p)
-			}
-			continue
-		}
 		if hidden(e.Name()) {
 			continue
 		}
-		paths, err := walk(fsys, p)
+		p := path.Join(dir, e.Name())
+		mode := target(fsys, p, e)
+		if mode.IsRegular() && decode.HasExtension(p) {
+			flat = append(flat, p)
+		}
+		if !mode.IsDir() {
+			continue
+		}
+		var paths []string
+		err := walk(fsys, p, func(p string) {
+			if decode.HasExtension(p) {
+				paths = append(paths, p)
+			}
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -174,38 +189,70 @@ func scan(fsys fs.FS, dir, name string) ([]Source, error) {
 	return sources, nil
 }
 
-// walk lists every picture below dir.
-func walk(fsys fs.FS, dir string) ([]string, error) {
-	var paths []string
-	err := fs.WalkDir(fsys, dir, func(p string, e fs.DirEntry, err error) error {
+func hidden(name string) bool { return strings.HasPrefix(name, ".") }
+
+// target is the kind of what an entry is or, for a link, leads to; a link that
+// leads nowhere stays one.
+func target(fsys fs.FS, p string, e fs.DirEntry) fs.FileMode {
+	if e.Type()&fs.ModeSymlink == 0 {
+		return e.Type()
+	}
+	stat, err := fs.Stat(fsys, p)
+	if err != nil {
+		return e.Type()
+	}
+	return stat.Mode()
+}
+
+// walk calls visit for every file below dir that is not hidden, in order. Each
+// folder is listed once, however many links lead to it; those that dir lies in are
+// not listed.
+func walk(fsys fs.FS, dir string, visit func(p string)) error {
+	w := walker{fsys: fsys, visit: visit}
+	for p := dir; p != "."; {
+		p = path.Dir(p)
+		stat, err := fs.Stat(fsys, p)
 		if err != nil {
 			return err
 		}
-		if e.IsDir() {
-			if p != dir && hidden(e.Name()) {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if isPicture(fsys, p, e) {
-			paths = append(paths, p)
-		}
-		return nil
-	})
-	return paths, err
+		w.seen = append(w.seen, stat)
+	}
+	return w.folder(dir)
 }
 
-func hidden(name string) bool { return strings.HasPrefix(name, ".") }
+type walker struct {
+	fsys  fs.FS
+	visit func(p string)
+	seen  []fs.FileInfo // folders
+}
 
-// isPicture says whether an entry is a file, or a link to one within fsys, whose
-// name ends like a picture's.
-func isPicture(fsys fs.FS, p string, e fs.DirEntry) bool {
-	if hidden(e.Name()) || !slices.Contains(extensions, strings.ToLower(path.Ext(e.Name()))) {
-		return false
+func (w *walker) folder(dir string) error {
+	stat, err := fs.Stat(w.fsys, dir)
+	if err != nil {
+		return err
 	}
-	if e.Type()&fs.ModeSymlink == 0 {
-		return e.Type().IsRegular()
+	if slices.ContainsFunc(w.seen, func(other fs.FileInfo) bool { return os.SameFile(stat, other) }) {
+		return nil
 	}
-	stat, err := fs.Stat(fsys, p)
-	return err == nil && stat.Mode().IsRegular()
+	w.seen = append(w.seen, stat)
+	entries, err := fs.ReadDir(w.fsys, dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if hidden(e.Name()) {
+			continue
+		}
+		p := path.Join(dir, e.Name())
+		mode := target(w.fsys, p, e)
+		switch {
+		case mode.IsRegular():
+			w.visit(p)
+		case mode.IsDir():
+			if err := w.folder(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -86,38 +86,65 @@ func TestOpenDirErrors(t *testing.T) {
 	}
 }
 
+// TestLinks follows links out of the folder and to other folders, and gets over
+// those that lead in a circle or nowhere.
 func TestLinks(t *testing.T) {
-	outside := tree(t, "secret.jpg")
+	outside := tree(t, "blob.jpg", "deep/x.png")
 	dir := tree(t, "a/1.jpg")
-	for link, target := range map[string]string{
+	for link, to := range map[string]string{
 		"a/inside.jpg":  "1.jpg",
-		"a/outside.jpg": filepath.Join(outside, "secret.jpg"),
-		"a/up.jpg":      "../../../../../../etc/hostname",
+		"a/outside.jpg": filepath.Join(outside, "blob.jpg"),
 		"a/loop":        "..",
-		"outside":       outside,
+		"a/self":        ".",
 		"a/gone.jpg":    "nothing.jpg",
+		"a/round.jpg":   "round.jpg",
+		"b":             outside,
+		"c":             filepath.Join(dir, "a"),
 	} {
-		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.Symlink(dir, filepath.Join(outside, "deep", "back")); err != nil {
+		t.Fatal(err)
 	}
 	sources, err := OpenDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"a: a/1.jpg a/1.jpg"}, describe(t, sources)); diff != "" {
+	want := []string{"a: a/1.jpg a/1.jpg blob.jpg", "b: blob.jpg deep/x.png", "c: a/1.jpg a/1.jpg blob.jpg"}
+	if diff := cmp.Diff(want, describe(t, sources)); diff != "" {
 		t.Error(diff)
 	}
 
-	// A file that turns into a link leading out is not read either.
-	if err := os.Remove(filepath.Join(dir, "a/1.jpg")); err != nil {
+	files, err := ListDir(dir)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(filepath.Join(outside, "secret.jpg"), filepath.Join(dir, "a/1.jpg")); err != nil {
+	wantFiles := []string{"a/1.jpg", "a/inside.jpg", "a/outside.jpg", "b/blob.jpg", "b/deep/x.png"}
+	for i := range wantFiles {
+		wantFiles[i] = filepath.Join(dir, wantFiles[i])
+	}
+	if diff := cmp.Diff(wantFiles, files); diff != "" {
+		t.Error(diff)
+	}
+
+	// Both classes made of links, as in a hub's cache.
+	labelled := tree(t)
+	for link, to := range map[string]string{"real/x": filepath.Join(dir, "a"), "fake/x": outside} {
+		if err := os.MkdirAll(filepath.Join(labelled, filepath.Dir(link)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(to, filepath.Join(labelled, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := OpenLabelled(labelled, "")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if data, err := sources[0].Load(context.Background(), 0); err == nil {
-		t.Errorf("read %q through a link that leads out", data)
+	if real, fake := l.Count(); real != 5 || fake != 5 {
+		t.Errorf("%d real and %d synthetic pictures, want 5 each", real, fake)
 	}
 }
 

@@ -48,7 +48,7 @@ const ArtPrefix = "art_"
 // (or synthetic/<source>/*). A split other than "" takes only the pictures that
 // manifest.tsv puts in that split.
 func OpenLabelled(dir, split string) (Labelled, error) {
-	fsys, err := rootFS(dir)
+	fsys, err := dirFS(dir)
 	if err != nil {
 		return Labelled{}, err
 	}
@@ -149,7 +149,6 @@ func fromManifest(fsys fs.FS, f fs.File, split string) (Labelled, error) {
 		if !fs.ValidPath(p) {
 			return Labelled{}, fmt.Errorf("line %d: path %q leads elsewhere", n, p)
 		}
-		// Stat and not Lstat: a link that leads out is refused by the file system.
 		if stat, err := fs.Stat(fsys, p); err != nil || !stat.Mode().IsRegular() {
 			return Labelled{}, fmt.Errorf("line %d: no file %s", n, p)
 		}
