@@ -20,19 +20,23 @@ func (h *header) probeHEIF(data []byte) error {
 	}
 	h.width, h.height, h.orientation = p.Width, p.Height, p.Orientation
 	h.animated(p.Frames)
-	need := p.Memory()
 	px := int64(p.Width) * int64(p.Height)
-	h.decodeBytes = need + 4*px
-	h.convertBytes = need + 4*px
+	h.rowBytes = p.Memory()
+	h.decodeBytes = h.rowBytes + 4*px
+	h.convertBytes = 4 * px
 	if h.orientation != 1 {
-		h.convertBytes = max(h.convertBytes, 8*px)
+		h.convertBytes = 8 * px
+	}
+	h.rows = func(emit func(row []byte)) error {
+		if err := p.Decode(h.rowBytes, emit); err != nil {
+			return heifError(err)
+		}
+		return nil
 	}
 	h.decode = func([]byte) (image.Image, error) {
-		img, err := p.Decode(need)
-		if err != nil {
-			return nil, heifError(err)
-		}
-		return img, nil
+		img := image.NewRGBA(image.Rect(0, 0, p.Width, p.Height))
+		at := 0
+		return img, h.rows(func(row []byte) { at += copy(img.Pix[at:], row) })
 	}
 	return nil
 }

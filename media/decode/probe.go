@@ -17,6 +17,10 @@ type header struct {
 	data    []byte
 	rewrite func() []byte
 	decode  func(data []byte) (image.Image, error)
+	// Where the rows can be had one by one, opaque, in bytes of memory of their own:
+	// what gives them, and how many.
+	rows     func(emit func(row []byte)) error
+	rowBytes int64
 	// The most that is allocated while the decoder runs, and while its picture
 	// and the final one exist together, in bytes.
 	decodeBytes, convertBytes int64

@@ -53,6 +53,9 @@ func (h *header) reducedBytes(factor int) int64 {
 	case "png":
 		return h.pngRowBytes(factor) + final
 	default:
+		if h.rows != nil {
+			return h.rowBytes + final
+		}
 		// Decoded whole, but without the final picture of that size.
 		return h.decodeBytes + final
 	}
@@ -65,6 +68,11 @@ func (h *header) decodeReduced(factor int) (image.Image, error) {
 		return fastjpeg.Reduced(h.input(), factor)
 	case "png":
 		return reducedPNG(h.data, factor)
+	}
+	if h.rows != nil {
+		out := newAverager(h.width, h.height, factor)
+		err := h.rows(func(row []byte) { out.add(row, 4) })
+		return out.img, err
 	}
 	native, err := h.decode(h.input())
 	if err != nil {

@@ -99,6 +99,14 @@ type meta struct {
 	properties []box             // all, numbered from 1
 	owned      map[uint32][]int  // the numbers of each item's properties, in order
 	tiles      map[uint32][]uint32
+	places     map[uint32]place
+	inline     []byte // data within the meta box
+}
+
+// place says where an item's data lies: in the file, or in the meta box.
+type place struct {
+	inline bool
+	parts  [][2]uint64 // offset and length
 }
 
 // maxItems bounds items, properties and references: a 100-megapixel picture has
@@ -106,7 +114,7 @@ type meta struct {
 const maxItems = 1 << 14
 
 func readMeta(data []byte) meta {
-	m := meta{kinds: map[uint32]string{}, owned: map[uint32][]int{}, tiles: map[uint32][]uint32{}}
+	m := meta{kinds: map[uint32]string{}, owned: map[uint32][]int{}, tiles: map[uint32][]uint32{}, places: map[uint32]place{}}
 	if len(data) < 4 {
 		return m
 	}
@@ -147,6 +155,9 @@ func readMeta(data []byte) meta {
 		}
 	}
 
+	m.inline = find(parts, "idat")
+	m.locate(find(parts, "iloc"))
+
 	iprp := inside(find(parts, "iprp"))
 	m.properties = inside(find(iprp, "ipco"))
 	for _, b := range iprp {
@@ -175,6 +186,62 @@ func (m *meta) associate(data []byte) {
 			}
 		}
 	}
+}
+
+// locate reads where items lie.
+func (m *meta) locate(data []byte) {
+	r := reader{data: data}
+	version, _ := r.full()
+	sizes := r.number(2)
+	long := func(size uint32) uint64 {
+		if size == 8 {
+			return uint64(r.number(4))<<32 | uint64(r.number(4))
+		}
+		return uint64(r.number(int(min(size, 4))))
+	}
+	for n := min(r.id(version > 1), maxItems); n > 0 && !r.over; n-- {
+		id := r.id(version > 1)
+		var p place
+		usable := true
+		if version > 0 {
+			method := r.number(2) & 15
+			p.inline, usable = method == 1, method < 2
+		}
+		usable = usable && r.number(2) == 0 // in this file
+		base := long(sizes >> 4 & 15)
+		for k := r.number(2); k > 0 && !r.over && len(p.parts) < maxItems; k-- {
+			if version > 0 {
+				long(sizes & 15)
+			}
+			p.parts = append(p.parts, [2]uint64{base + long(sizes>>12), long(sizes >> 8 & 15)})
+		}
+		if usable && !r.over {
+			m.places[id] = p
+		}
+	}
+}
+
+// item gives an item's data, nil where it does not lie within the file.
+func (m *meta) item(id uint32, file []byte) []byte {
+	p, ok := m.places[id]
+	if !ok {
+		return nil
+	}
+	if p.inline {
+		file = m.inline
+	}
+	var all []byte
+	for _, part := range p.parts {
+		at, n := part[0], part[1]
+		if at > uint64(len(file)) || n > uint64(len(file))-at || uint64(len(all))+n > uint64(len(file)) {
+			return nil
+		}
+		if len(p.parts) == 1 {
+			return file[at : at+n]
+		}
+		all = append(all, file[at:at+n]...)
+	}
+	return all
 }
 
 // list gives an item's properties, in order.

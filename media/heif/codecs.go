@@ -2,7 +2,6 @@ package heif
 
 import (
 	"fmt"
-	"image"
 	"math"
 )
 
@@ -18,25 +17,25 @@ const (
 )
 
 // decodeHEIC runs libheif: it cuts and turns the picture upright.
-func (h Header) decodeHEIC(limit int64) (*image.RGBA, error) {
+func (h Header) decodeHEIC(limit int64, emit func(row []byte)) error {
 	in, err := libheif.start(limit)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer in.close()
 	data, err := in.load(h.data)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	// The wrapper asks for a brand that says HEVC; others may stand in front.
 	brand, err := in.view(data+8, 4)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	copy(brand, "heic")
 	whole, err := in.view(data, len(h.data))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !h.wide {
 		for _, at := range h.chromaAt {
@@ -45,7 +44,7 @@ func (h Header) decodeHEIC(limit int64) (*image.RGBA, error) {
 	}
 	results, err := in.allocate(4 * 5)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	decode := func(header uint64, out uint32) error {
 		r := uint64(results)
@@ -56,14 +55,14 @@ func (h Header) decodeHEIC(limit int64) (*image.RGBA, error) {
 		return err
 	}
 	if err := decode(1, 0); err != nil {
-		return nil, err
+		return err
 	}
 	v, err := in.numbers(results, 4)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if v[0] != h.Width || v[1] != h.Height {
-		return nil, fmt.Errorf("%w: %dx%d pixels announced as %dx%d", ErrCorrupt, v[0], v[1], h.Width, h.Height)
+		return fmt.Errorf("%w: %dx%d pixels announced as %dx%d", ErrCorrupt, v[0], v[1], h.Width, h.Height)
 	}
 	p := planes{width: h.Width, height: h.Height, colour: h.colour, stride: heifStride(h.Width)}
 	size := 0
@@ -77,37 +76,37 @@ func (h Header) decodeHEIC(limit int64) (*image.RGBA, error) {
 		p.setChroma(chroma)
 		size = p.stride*p.height + 2*p.chromaStride*((p.height+p.down-1)/p.down)
 	default:
-		return nil, fmt.Errorf("%w: colours of kind %d", ErrUnsupported, colourspace)
+		return fmt.Errorf("%w: colours of kind %d", ErrUnsupported, colourspace)
 	}
 	out, err := in.allocate(size)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := decode(0, out); err != nil {
-		return nil, err
+		return err
 	}
 	view, err := in.view(out, size)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	img := image.NewRGBA(image.Rect(0, 0, h.Width, h.Height))
 	if v[2] == heifRGBA {
+		row := make([]byte, 4*h.Width)
 		for y := range h.Height {
-			row := img.Pix[y*img.Stride:][:4*h.Width]
 			copy(row, view[y*4*heifStride(h.Width):])
 			opaque(row)
+			emit(row)
 		}
-		return img, nil
+		return nil
 	}
 	luma, cb, cr := p.split(view)
-	if v[3] == heif444 && h.chroma != heif444 && !p.grey {
+	if v[3] == heif444 && h.chroma != heif444 && !p.grey && h.aligned() {
 		interpolated := p
 		p.setChroma(h.chroma)
 		p.chromaStride = (p.width + p.across - 1) / p.across
 		cb, cr = interpolated.stored(cb, p), interpolated.stored(cr, p)
 	}
-	p.convert(img, luma, cb, cr)
-	return img, nil
+	p.convert(emit, luma, cb, cr)
+	return nil
 }
 
 // heifStride is the number of samples from a row of a plane to the next, as
@@ -118,19 +117,19 @@ func heifStride(width int) int {
 
 // decodeAVIF runs libavif, which gives red, green, blue and opaque alpha, in 16
 // bits each where the picture has more than 8.
-func (h Header) decodeAVIF(limit int64) (*image.RGBA, error) {
+func (h Header) decodeAVIF(limit int64, emit func(row []byte)) error {
 	in, err := libavif.start(limit)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer in.close()
 	data, err := in.load(h.data)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	results, err := in.allocate(4*4 + 8)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	decode := func(header uint64, out uint32) error {
 		r := uint64(results)
@@ -141,14 +140,14 @@ func (h Header) decodeAVIF(limit int64) (*image.RGBA, error) {
 		return err
 	}
 	if err := decode(1, 0); err != nil {
-		return nil, err
+		return err
 	}
 	v, err := in.numbers(results, 3)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if v[0] != h.Width || v[1] != h.Height {
-		return nil, fmt.Errorf("%w: %dx%d pixels announced as %dx%d", ErrCorrupt, v[0], v[1], h.Width, h.Height)
+		return fmt.Errorf("%w: %dx%d pixels announced as %dx%d", ErrCorrupt, v[0], v[1], h.Width, h.Height)
 	}
 	size := 4 * h.Width * h.Height
 	wide := v[2] > 8
@@ -157,39 +156,51 @@ func (h Header) decodeAVIF(limit int64) (*image.RGBA, error) {
 	}
 	out, err := in.allocate(size)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	// The wrapper reports success for a picture of which no frame could be
 	// decoded: then the alpha of the last pixel is not what it is otherwise.
 	view, err := in.view(out, size)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	clear(view[max(size-8, 0):])
 	if err := decode(0, out); err != nil {
-		return nil, err
+		return err
 	}
 	if view, err = in.view(out, size); err != nil {
-		return nil, err
+		return err
 	}
 	if view[size-1] != 255 {
-		return nil, in.rejected()
+		return in.rejected()
 	}
-	img := image.NewRGBA(image.Rect(0, 0, h.Width, h.Height))
 	if !wide {
-		copy(img.Pix, view)
-		opaque(img.Pix)
+		var s *smoother
 		if h.across == 2 {
-			newSmoother(h).smooth(img)
+			s = newSmoother(h, view)
 		}
-		return img, nil
+		row := make([]byte, 4*h.Width)
+		for y := range h.Height {
+			copy(row, view[y*len(row):])
+			if s != nil {
+				s.smooth(row, y)
+			}
+			opaque(row)
+			emit(row)
+		}
+		return nil
 	}
-	for i := range img.Pix {
-		v := uint32(view[2*i]) | uint32(view[2*i+1])<<8
-		img.Pix[i] = uint8((v*255 + 32767) / 65535)
+	row := make([]byte, 4*h.Width)
+	for y := range h.Height {
+		for i := range row {
+			at := 2 * (y*len(row) + i)
+			v := uint32(view[at]) | uint32(view[at+1])<<8
+			row[i] = uint8((v*255 + 32767) / 65535)
+		}
+		opaque(row)
+		emit(row)
 	}
-	opaque(img.Pix)
-	return img, nil
+	return nil
 }
 
 func opaque(pix []byte) {
@@ -324,19 +335,19 @@ func uninterpolate(c, n, step int) [4]tap {
 }
 
 // convert makes RGB as libheif does: chroma is repeated.
-func (p *planes) convert(img *image.RGBA, luma, cb, cr []byte) {
+func (p *planes) convert(emit func(row []byte), luma, cb, cr []byte) {
+	row := make([]byte, 4*p.width)
 	if p.grey {
 		for y := range p.height {
-			row := img.Pix[y*img.Stride:]
 			for x, v := range luma[y*p.stride:][:p.width] {
 				*(*[4]byte)(row[4*x:]) = [4]byte{v, v, v, 255}
 			}
+			emit(row)
 		}
 		return
 	}
 	t, shift := p.colour.tables(p.down == 2 && p.colour.fullRange), p.across-1
 	for y := range p.height {
-		row := img.Pix[y*img.Stride:]
 		cbRow, crRow := cb[y/p.down*p.chromaStride:], cr[y/p.down*p.chromaStride:]
 		for x, v := range luma[y*p.stride:][:p.width] {
 			b, r := cbRow[x>>shift], crRow[x>>shift]
@@ -349,6 +360,7 @@ func (p *planes) convert(img *image.RGBA, luma, cb, cr []byte) {
 				clamp(base + t.redCr[r]), clamp(base + t.greenCb[b] + t.greenCr[r]), clamp(base + t.blueCb[b]), 255,
 			}
 		}
+		emit(row)
 	}
 }
 

@@ -1,8 +1,10 @@
 // Package heif decodes HEIC and AVIF pictures, which telephones and the web send,
 // with libheif, libde265, libavif and libaom, compiled to WebAssembly:
 //
-//	header, err := heif.Probe(data)       // size and kind, without decoding
-//	img, err := header.Decode(200_000_000) // in so many bytes of memory at most
+//	header, err := heif.Probe(data) // size and kind, without decoding
+//	err = header.Decode(header.Memory(), func(row []byte) {
+//		// width pixels of red, green, blue and opaque alpha
+//	})
 //
 // The libraries run inside wazero, so what a broken picture does to them stays
 // inside, and nothing but this program is needed. They are compiled to the
@@ -22,7 +24,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"image"
+	"math"
 	"slices"
 )
 
@@ -55,10 +57,14 @@ type Header struct {
 
 	data        []byte
 	cut         bool // the last box reaches beyond the end
+	turn        int  // quarters to the left
+	mirrored    bool
+	odd         bool // cut at an odd column or row
 	wide        bool // more than 8 bits a sample
 	chroma      int  // of HEVC: libheif's number
 	across      int  // pixels of AV1 that share a chroma sample; 0 for grey
 	down        int
+	grid        *grid // of HEVC, decoded tile by tile
 	colour      colour
 	chromaAt    []int // offsets of the chroma format in the HEVC configurations
 	codedPixels int64 // the largest of the coded pictures
@@ -103,6 +109,9 @@ func Probe(data []byte) (Header, error) {
 			h.chromaAt = append(h.chromaAt, cap(data)-cap(b.body)+16)
 		}
 	}
+	if h.Kind == HEIC && m.kinds[m.primary] == "grid" {
+		h.grid = m.readGrid(data)
+	}
 	h.readProperties(&m)
 	h.readCoding(&m, coded)
 	h.Frames = max(1, frames(top))
@@ -132,9 +141,10 @@ func extent(b box) (width, height int, ok bool) {
 }
 
 // readProperties reads the main picture's properties: its size, and how it is
-// cut and turned, which libheif does and libavif does not.
+// cut and turned, which libheif does unless it decodes single tiles, and libavif
+// does not.
 func (h *Header) readProperties(m *meta) {
-	var turn, mirror = 0, -1
+	turn, mirror := 0, -1
 	for _, b := range m.list(m.primary) {
 		switch b.kind {
 		case "ispe":
@@ -143,14 +153,12 @@ func (h *Header) readProperties(m *meta) {
 			}
 		case "clap":
 			if h.Kind == HEIC {
+				h.grid = nil // libheif is left to cut it
 				h.clean(b.body)
 			}
 		case "irot":
 			if len(b.body) > 0 {
 				turn = int(b.body[0] & 3)
-				if h.Kind == HEIC && turn&1 == 1 {
-					h.Width, h.Height = h.Height, h.Width
-				}
 			}
 		case "imir":
 			if len(b.body) > 0 {
@@ -162,9 +170,15 @@ func (h *Header) readProperties(m *meta) {
 			}
 		}
 	}
-	if h.Kind == AVIF {
-		h.Orientation = exifOrientation(turn, mirror)
+	if h.grid != nil && (h.Width != h.grid.width || h.Height != h.grid.height) {
+		h.grid = nil
 	}
+	if h.Kind == AVIF || h.grid != nil {
+		h.Orientation = exifOrientation(turn, mirror)
+	} else if turn&1 == 1 {
+		h.Width, h.Height = h.Height, h.Width
+	}
+	h.turn, h.mirrored = turn, mirror >= 0
 }
 
 // clean cuts the size to a clean aperture (14496-12, 12.1.4).
@@ -177,9 +191,25 @@ func (h *Header) clean(body []byte) {
 	if r.over || v[1] <= 0 || v[3] <= 0 {
 		return
 	}
-	if w, ht := int(v[0]/v[1]), int(v[2]/v[3]); w > 0 && ht > 0 && w <= h.Width && ht <= h.Height {
-		h.Width, h.Height = w, ht
+	w, ht := int(v[0]/v[1]), int(v[2]/v[3])
+	if w <= 0 || ht <= 0 || w > h.Width || ht > h.Height {
+		return
 	}
+	// The middle of what is left lies so far from that of the whole.
+	start := func(side, part int, numerator, denominator int32) float64 {
+		return float64(numerator)/float64(max(denominator, 1)) + float64(side-part)/2
+	}
+	h.odd = math.Mod(start(h.Width, w, v[4], v[5]), 2) != 0 || math.Mod(start(h.Height, ht, v[6], v[7]), 2) != 0
+	h.Width, h.Height = w, ht
+}
+
+// aligned says whether chroma samples of HEVC stand for pairs of columns, and of
+// rows, that begin at even ones in what libheif gives.
+func (h Header) aligned() bool {
+	if h.odd || h.turn&1 == 1 && h.chroma == heif422 {
+		return false
+	}
+	return h.turn == 0 && !h.mirrored || h.Width%2 == 0 && h.Height%2 == 0
 }
 
 // exifOrientation is EXIF's number of quarter turns to the left, followed by a
@@ -244,6 +274,9 @@ func frames(top []box) int {
 // four times over, libavif twice in four bytes a pixel, beside libaom's frames.
 func (h Header) Memory() int64 {
 	px := max(int64(h.Width)*int64(h.Height), h.codedPixels)
+	if h.grid != nil { // a tile, and a row of them
+		px = int64(h.grid.tileWidth) * int64(h.grid.tileHeight)
+	}
 	perPixel, fixed := int64(10), int64(4_000_000)
 	switch {
 	case h.Kind == AVIF && h.wide:
@@ -255,25 +288,33 @@ func (h Header) Memory() int64 {
 	case h.chroma > heif420:
 		perPixel = 14
 	}
-	return fixed + perPixel*px + int64(len(h.data))
+	need := fixed + perPixel*px + int64(len(h.data))
+	if h.grid != nil {
+		need += 4 * (int64(h.Width) + int64(h.grid.tileWidth)) * int64(h.grid.tileHeight)
+	}
+	return need
 }
 
-// Decode decodes the picture that Probe was given, opaque, with at most so many
-// bytes of memory besides the picture that it returns. It is not turned upright
-// where Orientation is not 1.
-func (h Header) Decode(memory int64) (*image.RGBA, error) {
+// Decode decodes the picture that Probe was given and calls emit for each of its
+// rows, from the top: opaque red, green, blue and alpha, 4*Width bytes, good until
+// emit returns. It takes so many bytes of memory at most; see Memory. The picture is
+// not turned upright where Orientation is not 1.
+func (h Header) Decode(memory int64, emit func(row []byte)) error {
 	if h.Width <= 0 || h.Height <= 0 {
-		return nil, fmt.Errorf("%w: %dx%d pixels", ErrCorrupt, h.Width, h.Height)
+		return fmt.Errorf("%w: %dx%d pixels", ErrCorrupt, h.Width, h.Height)
 	}
 	decode := h.decodeAVIF
-	if h.Kind == HEIC {
+	switch {
+	case h.grid != nil:
+		decode = h.decodeGrid
+	case h.Kind == HEIC:
 		decode = h.decodeHEIC
 	}
-	img, err := decode(memory)
+	err := decode(memory, emit)
 	if h.cut && errors.Is(err, ErrCorrupt) {
-		return nil, fmt.Errorf("%w: the picture's data", ErrTruncated)
+		return fmt.Errorf("%w: the picture's data", ErrTruncated)
 	}
-	return img, err
+	return err
 }
 
 // alphaNames are the types of auxiliary pictures that hold transparency.

@@ -19,7 +19,8 @@ type smoother struct {
 	cb, cr       []int16 // chroma, in steps
 }
 
-func newSmoother(h Header) *smoother {
+// newSmoother finds the chroma of a picture of opaque pixels of four bytes.
+func newSmoother(h Header, pix []byte) *smoother {
 	s := &smoother{across: h.across, down: h.down, step: 1}
 	kr, kb := h.colour.coefficients()
 	s.kr, s.kg, s.kb = float32(kr), float32(1-kr-kb), float32(kb)
@@ -28,41 +29,39 @@ func newSmoother(h Header) *smoother {
 	}
 	s.width, s.height = (h.Width+s.across-1)/s.across, (h.Height+s.down-1)/s.down
 	s.cb, s.cr = make([]int16, s.width*s.height), make([]int16, s.width*s.height)
+	for cy := range s.height {
+		for cx := range s.width {
+			r := image.Rect(cx*s.across, cy*s.down, (cx+1)*s.across, (cy+1)*s.down)
+			s.block(pix, 4*h.Width, r.Intersect(image.Rect(0, 0, h.Width, h.Height)), cy*s.width+cx)
+		}
+	}
 	return s
 }
 
-func (s *smoother) smooth(img *image.RGBA) {
-	w, h := img.Rect.Dx(), img.Rect.Dy()
-	for cy := range s.height {
-		for cx := range s.width {
-			s.block(img, image.Rect(cx*s.across, cy*s.down, min(cx*s.across+s.across, w), min(cy*s.down+s.down, h)), cy*s.width+cx)
-		}
-	}
+// smooth changes a row of the picture.
+func (s *smoother) smooth(row []byte, y int) {
 	red, blue := 2*(1-s.kr)*s.step, 2*(1-s.kb)*s.step
 	greenCb, greenCr := blue*s.kb/s.kg, red*s.kr/s.kg
-	for y := range h {
-		row := img.Pix[y*img.Stride:][:4*w]
-		for x := range w {
-			cb, cr := s.change(s.cb, x, y), s.change(s.cr, x, y)
-			if cb == 0 && cr == 0 {
-				continue
-			}
-			p := row[4*x : 4*x+3]
-			p[0] = add(p[0], red*cr)
-			p[1] = add(p[1], -greenCb*cb-greenCr*cr)
-			p[2] = add(p[2], blue*cb)
+	for x := range len(row) / 4 {
+		cb, cr := s.change(s.cb, x, y), s.change(s.cr, x, y)
+		if cb == 0 && cr == 0 {
+			continue
 		}
+		p := row[4*x : 4*x+3]
+		p[0] = add(p[0], red*cr)
+		p[1] = add(p[1], -greenCb*cb-greenCr*cr)
+		p[2] = add(p[2], blue*cb)
 	}
 }
 
 // block finds the chroma of a block. A pixel with a sample that was cut to the
 // range of bytes tells nothing exact and counts only where all are so.
-func (s *smoother) block(img *image.RGBA, r image.Rectangle, at int) {
+func (s *smoother) block(pix []byte, stride int, r image.Rectangle, at int) {
 	var sum, cut [2]float32
 	n, nCut := 0, 0
 	for y := r.Min.Y; y < r.Max.Y; y++ {
 		for x := r.Min.X; x < r.Max.X; x++ {
-			p := img.Pix[y*img.Stride+4*x:]
+			p := pix[y*stride+4*x:]
 			red, green, blue := float32(p[0]), float32(p[1]), float32(p[2])
 			luma := s.kr*red + s.kg*green + s.kb*blue
 			cb, cr := (blue-luma)/(2*(1-s.kb)), (red-luma)/(2*(1-s.kr))
