@@ -36,8 +36,13 @@ type evalOptions struct {
 	html      string
 	mistakes  int
 	export    string
+	reference referenceFlags
+	localise  bool
 	json      bool
 }
+
+// referenceFlags say where a detector's reference goes.
+type referenceFlags struct{ file, data string }
 
 // allTiers is the value of --tier that stands for every tier.
 const allTiers = "all"
@@ -74,6 +79,16 @@ detector's description. The last table gives the share of each.
 Seconds are the mean for an image: to read and decode it on one core, and to score
 it on the cores that --threads gives; --batch 1 measures pictures one by one.
 
+--reference writes what part of the photographs, of the human art and of the
+AI-generated pictures scores so much or more, on average of their sources: the
+reference that people are told a score's meaning by. --reference-data is the sentence
+in it that says what the pictures were.
+
+--localise measures heatmaps instead. Each real picture is changed in part, 5 to 25 %
+of it: inpainted from the rest, and once more with a part of an AI-generated picture
+of the set put in. The heatmap is compared with where, beside a map that is hottest
+in the middle and a random one. --limit counts pictures of both classes.
+
 Another program is compared by its --scores: JSON lines with path, as in --data, and
 score. --export writes the pictures as the tiers show them, for such a program.
 
@@ -86,7 +101,9 @@ Exit status: 0 done, 1 failed (no picture could be scored), 2 wrong usage.`,
   bitmind eval --model mine --model models/base --data pictures --tier challenge --json
   bitmind eval --real photos --synthetic generated
   bitmind eval --data pictures --tier challenge --export shown
-  bitmind eval --data shown/challenge --scores theirs.jsonl`,
+  bitmind eval --data shown/challenge --scores theirs.jsonl
+  bitmind eval --model best --data unseen --reference reference.json
+  bitmind eval --model best --data pictures --split dev --localise`,
 		Args: positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return opts.run(cmd) },
 	}
@@ -107,6 +124,9 @@ Exit status: 0 done, 1 failed (no picture could be scored), 2 wrong usage.`,
 	f.StringVar(&opts.html, "html", "", "also write a report as one HTML file")
 	f.IntVar(&opts.mistakes, "mistakes", 12, "wrong verdicts of each kind to show in the report")
 	f.StringVar(&opts.export, "export", "", "only write the pictures as the tiers show them: DIR/<tier>/real/<source>/*.png")
+	f.StringVar(&opts.reference.file, "reference", "", "also write a reference of one detector's scores on one tier: a JSON `file`")
+	f.StringVar(&opts.reference.data, "reference-data", "", "what the pictures are, in a sentence (default: the folder's name)")
+	f.BoolVar(&opts.localise, "localise", false, "measure how well heatmaps find what was changed in real pictures")
 	f.BoolVar(&opts.json, "json", false, "print one JSON document")
 	return cmd
 }
@@ -136,6 +156,15 @@ func (o evalOptions) check() error {
 	tiers, err := o.parseTiers()
 	if err != nil {
 		return err
+	}
+	if o.reference.file != "" && (len(o.models) > 1 || len(tiers) > 1 || len(o.scores) > 0 || o.export != "") {
+		return usagef("--reference is of one detector on one tier; try: one --model and one --tier, no --scores and no --export")
+	}
+	if o.reference.data != "" && o.reference.file == "" {
+		return usagef("--reference-data without a reference; try: --reference FILE with it")
+	}
+	if o.localise && (len(tiers) > 1 || tiers[0] != transform.TierClean || len(o.scores) > 0 || o.html != "" || o.export != "" || o.reference.file != "") {
+		return usagef("--localise changes pictures by itself; try: no --tier, --scores, --html, --export or --reference with it")
 	}
 	if len(o.scores) > 0 && (len(tiers) > 1 || tiers[0] != transform.TierClean) {
 		return usagef("--scores are of files as they are, so no --tier can be applied; try: --data with a folder that --export wrote")
@@ -232,7 +261,7 @@ func (o evalOptions) run(cmd *cobra.Command) (err error) {
 	}
 	for _, path := range o.models {
 		flags := o.runtime
-		flags.path = path
+		flags.path, flags.extras = path, o.localise
 		d, err := flags.open(log)
 		if err != nil {
 			return err
@@ -248,13 +277,24 @@ func (o evalOptions) run(cmd *cobra.Command) (err error) {
 		e.scored = append(e.scored, scores)
 	}
 	e.nameModels(o.models)
+	if o.localise {
+		return e.localise(cmd.Context(), cmd.OutOrStdout())
+	}
 	results, err := e.run(cmd.Context())
 	if err != nil {
 		return err
 	}
 	// The report comes last: what was measured is told even if it cannot be written.
-	if err := o.print(cmd.OutOrStdout(), results); err != nil || o.html == "" {
+	if err := o.print(cmd.OutOrStdout(), results); err != nil {
 		return err
+	}
+	if o.reference.file != "" {
+		if err := writeReference(o.reference.file, results[0].reference(cmp.Or(o.reference.data, o.dataName()))); err != nil {
+			return err
+		}
+	}
+	if o.html == "" {
+		return nil
 	}
 	return e.writeHTML(cmd.Context(), o.html, results)
 }

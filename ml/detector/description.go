@@ -37,6 +37,7 @@ type Description struct {
 	Input        Input          `json:"input"`
 	Output       Output         `json:"output"`
 	Heatmap      *HeatmapOutput `json:"heatmap,omitempty"`
+	Kinds        *Kinds         `json:"kinds,omitempty"`
 	Preprocess   Preprocess     `json:"preprocess"`
 	Calibration  Calibration    `json:"calibration"`
 	Verdict      Band           `json:"verdict"`
@@ -144,6 +145,11 @@ func (d *Description) Check() error {
 			return fail("%v", err)
 		}
 	}
+	if d.Kinds != nil {
+		if err := d.Kinds.check(); err != nil {
+			return fail("%v", err)
+		}
+	}
 	return nil
 }
 
@@ -153,6 +159,6 @@ func (d *Description) info() Info {
 		Name: d.Name, Version: d.Version, Architecture: d.Architecture,
 		Licence: d.Licence, TrainingData: d.TrainingData,
 		Labels: d.Labels, SHA256: d.Graph.SHA256, Verdict: d.Verdict,
-		Heatmap: d.Heatmap != nil,
+		Heatmap: d.Heatmap != nil, Kinds: d.Kinds != nil,
 	}
 }

@@ -57,6 +57,8 @@ type Info struct {
 	Verdict      Band      `json:"verdict"`
 	// Heatmap says that it can tell where in a picture (Heatmapper).
 	Heatmap bool `json:"heatmap,omitempty"`
+	// Kinds says that it can tell photographs from other pictures (Looker).
+	Kinds bool `json:"kinds,omitempty"`
 }
 
 // Verdicts of a score.

@@ -49,18 +49,23 @@ func (x *extension) close(own *loaded) error {
 
 // extensible says whether the description names outputs that the graph lacks.
 func (d *Description) extensible() bool {
-	return d.Heatmap != nil && d.Heatmap.Windows != nil
+	return d.Heatmap != nil && d.Heatmap.added() || d.Kinds != nil
 }
 
 // extend adds the outputs that the description names and the graph lacks.
 func (d *Description) extend(graph []byte) ([]byte, error) {
 	side, _ := d.Preprocess.Size()
-	var windows *locate.Windows
-	if d.Heatmap != nil && d.Heatmap.Windows != nil {
-		w := d.Heatmap.Windows
-		windows = &locate.Windows{Name: d.Heatmap.Name, Side: side, Grid: w.Grid, Window: w.Side}
+	var more locate.More
+	if h := d.Heatmap; h != nil && h.Windows != nil {
+		more.Windows = &locate.Windows{Name: h.Name, Side: side, Grid: h.Windows.Grid, Window: h.Windows.Side}
 	}
-	return locate.Extend(graph, d.Output.Name, windows, nil)
+	if h := d.Heatmap; h != nil && h.Patches != nil {
+		more.Patches = &locate.Patches{Name: h.Name, Layer: h.Patches.Layer, Grid: h.Patches.Grid, Weights: h.Patches.Weights}
+	}
+	if k := d.Kinds; k != nil {
+		more.Linear = &locate.Linear{Name: kindsOutput, From: k.From, To: k.To, Weights: k.Weights, Bias: k.Bias}
+	}
+	return locate.Extend(graph, d.Output.Name, more)
 }
 
 // extended gives the graph with all outputs, loaded when it is first asked for.

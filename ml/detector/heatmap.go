@@ -32,13 +32,25 @@ type HeatmapOutput struct {
 	// First + j*Stride from its left; 0 is the edge, not the first pixel's centre.
 	First  float64 `json:"first"`
 	Stride float64 `json:"stride"`
-	// Windows says that the graph lacks the output, which is made of its head when
-	// the detector is loaded: nil where the graph has it.
+	// Windows or Patches says that the graph lacks the output and how it is made when
+	// the detector is loaded (package locate). Both are nil where the graph has it.
 	Windows *HeatmapWindows `json:"windows,omitempty"`
+	Patches *HeatmapPatches `json:"patches,omitempty"`
+}
+
+// added says whether the output is made at loading.
+func (h *HeatmapOutput) added() bool { return h.Windows != nil || h.Patches != nil }
+
+// HeatmapPatches is a linear head on the tokens of one of the layers that the
+// detector pools. It was shown which parts of pictures were changed.
+type HeatmapPatches struct {
+	Layer   int         `json:"layer"` // of those whose tokens are pooled, from 0
+	Grid    int         `json:"grid"`  // tokens each way
+	Weights HalfWeights `json:"weights"`
 }
 
 // HeatmapWindows are parts of the input that a head which judges the pooled
-// features of the whole is asked about one by one (package locate).
+// features of the whole is asked about one by one.
 type HeatmapWindows struct {
 	Grid int `json:"grid"` // windows each way, one for each patch
 	Side int `json:"side"` // of a window, in patches; odd
@@ -54,6 +66,12 @@ func (h *HeatmapOutput) check(p Preprocess) error {
 	finite := func(v float64) bool { return !math.IsNaN(v) && math.Abs(v) <= maxSide }
 	if h.Name == "" || !finite(h.First) || !finite(h.Stride) || h.Stride <= 0 {
 		return fmt.Errorf("heatmap %+v: name and stride must be given", *h)
+	}
+	if h.Windows != nil && h.Patches != nil {
+		return errors.New("heatmap: windows or patches, not both")
+	}
+	if p := h.Patches; p != nil && (p.Layer < 0 || p.Grid < 1 || p.Grid > maxGrid || len(p.Weights) < 1) {
+		return fmt.Errorf("heatmap: layer %d, a grid of %d, %d weights for patches", p.Layer, p.Grid, len(p.Weights))
 	}
 	if w := h.Windows; w != nil {
 		if w.Grid < 1 || w.Grid > maxGrid || w.Side < 1 || w.Side > maxWindow || w.Side%2 == 0 {
@@ -92,10 +110,6 @@ func (m *model) Heatmap(ctx context.Context, img image.Image) (*Heatmap, error) 
 	if described == nil {
 		return nil, fmt.Errorf("%w: %s", ErrNoHeatmap, m.description.Name)
 	}
-	score, err := m.Detect(ctx, img)
-	if err != nil {
-		return nil, err
-	}
 	x, err := m.extended()
 	if err != nil {
 		return nil, fmt.Errorf("making a heatmap: %w", err)
@@ -103,6 +117,13 @@ func (m *model) Heatmap(ctx context.Context, img image.Image) (*Heatmap, error) 
 	windows, err := m.description.Preprocess.cover(img)
 	if err != nil {
 		return nil, fmt.Errorf("making a heatmap: %w", err)
+	}
+	// Where Detect looks at the one window that there is, it need not look again.
+	score, known := 0.0, x == m.ready && windows.Len() == 1 && m.description.Preprocess.Windows() == 1
+	if !known {
+		if score, err = m.Detect(ctx, img); err != nil {
+			return nil, err
+		}
 	}
 	h := &Heatmap{Score: score, Size: windows.src.Rect}
 	width, height := m.description.Preprocess.Size()
@@ -114,6 +135,11 @@ func (m *model) Heatmap(ctx context.Context, img image.Image) (*Heatmap, error) 
 		scaleX, scaleY := float64(t.Area.Dx())/float64(width), float64(t.Area.Dy())/float64(height)
 		t.FirstX, t.StrideX = described.First*scaleX, described.Stride*scaleX
 		t.FirstY, t.StrideY = described.First*scaleY, described.Stride*scaleY
+		if known {
+			var err error
+			h.Score, err = m.description.Calibration.Score(m.logit(results[0]))
+			numbers = numbers && err == nil
+		}
 		for _, patch := range results[x.heatmap] {
 			score, err := m.description.Calibration.Score(float64(patch))
 			numbers = numbers && err == nil

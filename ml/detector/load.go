@@ -292,9 +292,13 @@ func (m *model) load(graph []byte, added bool) (_ *loaded, err error) {
 	}()
 	d := m.description
 	described := []string{d.Output.Name}
-	if d.Heatmap != nil && (d.Heatmap.Windows == nil || added) {
+	if d.Heatmap != nil && (!d.Heatmap.added() || added) {
 		l.heatmap = len(described)
 		described = append(described, d.Heatmap.Name)
+	}
+	if d.Kinds != nil && added {
+		l.kinds = len(described)
+		described = append(described, kindsOutput)
 	}
 	in, out := session.Inputs(), session.Outputs()
 	if len(in) != 1 || in[0].Name != d.Input.Name || !slices.EqualFunc(out, described, func(p onnx.Port, name string) bool { return p.Name == name }) {

@@ -4,10 +4,10 @@
 // Applied to the sums over a window, the same head judges the part of the picture
 // that the window shows.
 //
-//	model, err = locate.Extend(model, "logit", &locate.Windows{Name: "heatmap", Side: 256, Grid: 12, Window: 3}, nil)
+//	model, err = locate.Extend(model, "logit", locate.More{Windows: &locate.Windows{Name: "heatmap", Side: 256, Grid: 12, Window: 3}})
 //
-// Nothing is trained: the head's weights are the detector's own. The pooled
-// features may also be given to another small head (Linear).
+// Nothing is trained there: the head's weights are the detector's own. Tokens and
+// pooled features may also be given to other small heads (Patches, Linear).
 package locate
 
 import (
@@ -35,6 +35,18 @@ type Windows struct {
 	Window int
 }
 
+// Patches asks a linear head of its own about each token of a layer, which stands
+// for a patch of the picture. Where Windows knows no more than the detector's head,
+// it was shown where pictures were changed.
+type Patches struct {
+	Name string // of the new output, float32 [N, Grid, Grid]
+	// Layer counts the layers of tokens that are pooled, in the order of their
+	// features, from 0. It has Grid x Grid tokens.
+	Layer   int
+	Grid    int
+	Weights []float32 // one for each feature of a token
+}
+
 // Linear is one more linear head on the pooled features.
 type Linear struct {
 	Name     string    // of the new output, float32 [N, len(Bias)]
@@ -43,14 +55,53 @@ type Linear struct {
 	Bias     []float32
 }
 
-// Extend gives the model with more outputs than the logit, float32 [N] or [N, 1]:
-// the log-odds of "AI-generated" of windows, shifted so that their mean is the
-// whole's, and what the linear head gives; either may be nil. ErrGraph where the
-// model does not pool, or pools what is not known here.
-func Extend(model []byte, logit string, w *Windows, l *Linear) ([]byte, error) {
+// More are the outputs to add; nil ones are left out. The log-odds of windows and
+// patches are shifted so that their mean is the whole's.
+type More struct {
+	Windows *Windows
+	Patches *Patches
+	Linear  *Linear
+}
+
+// Extend gives the model with more outputs, in the order of More's fields, than the
+// logit, float32 [N] or [N, 1]. ErrGraph where the model does not pool, or pools
+// what is not known here.
+func Extend(model []byte, logit string, more More) ([]byte, error) {
+	return extended(model, logit, func(g *graph, pooled string, parts []statistic) (err error) {
+		if more.Windows != nil {
+			err = g.windows(logit, pooled, parts, *more.Windows)
+		}
+		if err == nil && more.Patches != nil {
+			err = g.patches(logit, parts, *more.Patches)
+		}
+		if err == nil && more.Linear != nil {
+			err = g.linear(pooled, *more.Linear)
+		}
+		return err
+	})
+}
+
+// Tokens gives the model with a layer's tokens, as Patches counts them, as another
+// output: float32 [N, count, width].
+func Tokens(model []byte, logit, name string, layer, count, width int) ([]byte, error) {
+	return extended(model, logit, func(g *graph, _ string, parts []statistic) error {
+		tokens, err := tokensOf(parts, layer)
+		if err != nil {
+			return err
+		}
+		g.node("Identity", []string{tokens})
+		return g.output(name, -1, int64(count), int64(width))
+	})
+}
+
+func extended(model []byte, logit string, add func(g *graph, pooled string, parts []statistic) error) ([]byte, error) {
 	g, err := newGraph(model)
 	if err == nil {
-		err = g.extend(logit, w, l)
+		var pooled string
+		var parts []statistic
+		if pooled, parts, err = g.pooled(logit); err == nil {
+			err = add(g, pooled, parts)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("adding outputs to a graph: %w", err)
@@ -58,15 +109,42 @@ func Extend(model []byte, logit string, w *Windows, l *Linear) ([]byte, error) {
 	return onnx.Extend(model, g.more)
 }
 
-func (g *graph) extend(logit string, w *Windows, l *Linear) error {
-	pooled, parts, err := g.pooled(logit)
-	if err == nil && w != nil {
-		err = g.windows(logit, pooled, parts, *w)
+// tokensOf names a pooled layer of tokens.
+func tokensOf(parts []statistic, layer int) (string, error) {
+	for _, p := range parts {
+		if p.tokens && p.kind == mean {
+			if layer == 0 {
+				return p.of, nil
+			}
+			layer--
+		}
 	}
-	if err == nil && l != nil {
-		err = g.linear(pooled, *l)
+	return "", fmt.Errorf("%w: it has fewer layers of tokens", ErrGraph)
+}
+
+// patches adds the output of Patches.
+func (g *graph) patches(logit string, parts []statistic, p Patches) error {
+	if p.Grid < 1 || len(p.Weights) == 0 {
+		return fmt.Errorf("%w: a grid of %d, %d weights", ErrGraph, p.Grid, len(p.Weights))
 	}
-	return err
+	tokens, err := tokensOf(parts, p.Layer)
+	if err != nil {
+		return err
+	}
+	grid := int64(p.Grid)
+	x := g.node("MatMul", []string{tokens, g.floats(p.Weights, len(p.Weights), 1)})
+	x = g.node("Reshape", []string{x, g.ints(-1, 1, grid, grid)})
+	// A patch alone is less sure than it and its neighbours.
+	x = g.node("AveragePool", []string{x}, onnx.IntsAttr("kernel_shape", 3, 3), onnx.IntsAttr("pads", 1, 1, 1, 1))
+	x = g.node("Reshape", []string{x, g.ints(-1, grid, grid)})
+	g.shifted(x, logit)
+	return g.output(p.Name, -1, grid, grid)
+}
+
+// shifted adds what makes the mean of [N, Grid, Grid] the logit.
+func (g *graph) shifted(x, logit string) {
+	whole := g.node("Reshape", []string{logit, g.ints(-1, 1, 1)})
+	g.node("Add", []string{x, g.node("Sub", []string{whole, g.mean(x, 1, 2)})})
 }
 
 // graph holds a model's graph and what is added to it.
@@ -161,9 +239,7 @@ func (g *graph) windows(logit, pooled string, parts []statistic, o Windows) erro
 	}
 	grid := int64(o.Grid)
 	logits = g.node("Reshape", []string{logits, g.ints(-1, grid, grid)})
-	whole := g.node("Reshape", []string{logit, g.ints(-1, 1, 1)})
-	shift := g.node("Sub", []string{whole, g.mean(logits, 1, 2)})
-	g.node("Add", []string{logits, shift})
+	g.shifted(logits, logit)
 	return g.output(o.Name, -1, grid, grid)
 }
 

@@ -94,7 +94,7 @@ func TestWindows(t *testing.T) {
 		{Name: "heatmap", Side: side, Grid: 4, Window: 1},
 		{Name: "heatmap", Side: side, Grid: 4, Window: 3},
 	} {
-		longer, err := locate.Extend(model, "logit", &windows, nil)
+		longer, err := locate.Extend(model, "logit", locate.More{Windows: &windows})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +121,7 @@ func TestWindows(t *testing.T) {
 		}
 	}
 	// A window over everything sees the whole wherever it is.
-	longer, err := locate.Extend(model, "logit", &locate.Windows{Name: "heatmap", Side: side, Grid: 4, Window: 7}, nil)
+	longer, err := locate.Extend(model, "logit", locate.More{Windows: &locate.Windows{Name: "heatmap", Side: side, Grid: 4, Window: 7}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestWindowsFollowThePicture(t *testing.T) {
 			}
 		}
 	}
-	longer, err := locate.Extend(model, "logit", &locate.Windows{Name: "heatmap", Side: side, Grid: 4, Window: 1}, nil)
+	longer, err := locate.Extend(model, "logit", locate.More{Windows: &locate.Windows{Name: "heatmap", Side: side, Grid: 4, Window: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestWindowsFollowThePicture(t *testing.T) {
 func TestLinear(t *testing.T) {
 	model := pooling(t)
 	linear := &locate.Linear{Name: "kinds", From: 3, To: 6, Weights: []float32{1, 0, 0, 1, 0, 2}, Bias: []float32{0.5, -1}}
-	longer, err := locate.Extend(model, "logit", &locate.Windows{Name: "heatmap", Side: side, Grid: 4, Window: 3}, linear)
+	longer, err := locate.Extend(model, "logit", locate.More{Windows: &locate.Windows{Name: "heatmap", Side: side, Grid: 4, Window: 3}, Linear: linear})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,6 +188,48 @@ func TestLinear(t *testing.T) {
 	}
 }
 
+func TestPatches(t *testing.T) {
+	model := pooling(t)
+	pixels := noise(1)
+	tokens, err := locate.Tokens(model, "logit", "tokens", 0, 16, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := run(t, tokens, pixels)[1]
+	if len(values.Data) != 32 || values.Dims[1] != 16 {
+		t.Fatalf("tokens of %v", values.Dims)
+	}
+	longer, err := locate.Extend(model, "logit", locate.More{Patches: &locate.Patches{Name: "heatmap", Grid: 4, Weights: []float32{2, -1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	results := run(t, longer, pixels)
+	logit, patches := float64(results[0].Data[0]), results[1].Data
+	// Each patch is the mean of its head's answer and its neighbours', less the mean of
+	// all.
+	var want [16]float64
+	total := 0.0
+	for i := range want {
+		n := 0
+		for j := range want {
+			if dx, dy := i%4-j%4, i/4-j/4; dx*dx <= 1 && dy*dy <= 1 {
+				want[i] += 2*float64(values.Data[2*j]) - float64(values.Data[2*j+1])
+				n++
+			}
+		}
+		want[i] /= float64(n)
+		total += want[i]
+	}
+	for i := range want {
+		if w := want[i] - total/16 + logit; math.Abs(float64(patches[i])-w) > 1e-4 {
+			t.Errorf("patch %d has %v, want %v", i, patches[i], w)
+		}
+	}
+	if _, err := locate.Tokens(model, "logit", "tokens", 1, 16, 2); !errors.Is(err, locate.ErrGraph) {
+		t.Errorf("a layer too many gave %v", err)
+	}
+}
+
 func TestExtendRefuses(t *testing.T) {
 	good := locate.Windows{Name: "heatmap", Side: side, Grid: 4, Window: 3}
 	model := pooling(t)
@@ -200,14 +242,14 @@ func TestExtendRefuses(t *testing.T) {
 	} {
 		w := good
 		change(&w)
-		if _, err := locate.Extend(model, "logit", &w, nil); !errors.Is(err, locate.ErrGraph) {
+		if _, err := locate.Extend(model, "logit", locate.More{Windows: &w}); !errors.Is(err, locate.ErrGraph) {
 			t.Errorf("%s gave %v", name, err)
 		}
 	}
-	if _, err := locate.Extend(model, "nothing", &good, nil); !errors.Is(err, locate.ErrGraph) {
+	if _, err := locate.Extend(model, "nothing", locate.More{Windows: &good}); !errors.Is(err, locate.ErrGraph) {
 		t.Errorf("no such output gave %v", err)
 	}
-	if _, err := locate.Extend(model, "logit", nil, &locate.Linear{Name: "kinds", From: 0, To: 2, Weights: make([]float32, 3), Bias: make([]float32, 2)}); !errors.Is(err, locate.ErrGraph) {
+	if _, err := locate.Extend(model, "logit", locate.More{Linear: &locate.Linear{Name: "kinds", From: 0, To: 2, Weights: make([]float32, 3), Bias: make([]float32, 2)}}); !errors.Is(err, locate.ErrGraph) {
 		t.Errorf("too few weights gave %v", err)
 	}
 	b := onnx.NewBuilder("flat")
@@ -221,10 +263,10 @@ func TestExtendRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := locate.Extend(data, "logit", &good, nil); !errors.Is(err, locate.ErrGraph) {
+	if _, err := locate.Extend(data, "logit", locate.More{Windows: &good}); !errors.Is(err, locate.ErrGraph) {
 		t.Errorf("a graph without pooling gave %v", err)
 	}
-	if _, err := locate.Extend([]byte("no model"), "logit", &good, nil); !errors.Is(err, onnx.ErrFormat) {
+	if _, err := locate.Extend([]byte("no model"), "logit", locate.More{Windows: &good}); !errors.Is(err, onnx.ErrFormat) {
 		t.Errorf("no model gave %v", err)
 	}
 }
@@ -232,7 +274,10 @@ func TestExtendRefuses(t *testing.T) {
 func FuzzExtend(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		_, _ = locate.Extend(data, "logit", &locate.Windows{Name: "heatmap", Side: side, Grid: 4, Window: 3},
-			&locate.Linear{Name: "kinds", From: 0, To: 1, Weights: []float32{1}, Bias: []float32{1}})
+		_, _ = locate.Extend(data, "logit", locate.More{
+			Windows: &locate.Windows{Name: "heatmap", Side: side, Grid: 4, Window: 3},
+			Patches: &locate.Patches{Name: "patches", Grid: 4, Weights: []float32{1, 2}},
+			Linear:  &locate.Linear{Name: "kinds", From: 0, To: 1, Weights: []float32{1}, Bias: []float32{1}},
+		})
 	})
 }
