@@ -5,7 +5,7 @@
 #   bench/run.sh                 five rounds: about 15 minutes on 2 cores
 #   bench/run.sh quick           one short round
 #   bench/run.sh [quick] PART... only these: npr runtime loader first axon challenge api
-#                                chain sdk
+#                                store chain sdk
 #
 # Every measurement is kept in dist/bench.json. docs/benchmarks.md says what the
 # figures mean. The peers are installed once by scripts/python.sh; one that cannot
@@ -20,7 +20,7 @@ if [[ "${1:-}" == quick ]]; then
   shift
 fi
 parts=("$@")
-[[ $# -gt 0 ]] || parts=(npr runtime loader first axon challenge api chain sdk)
+[[ $# -gt 0 ]] || parts=(npr runtime loader first axon challenge api store chain sdk)
 
 work="$(mktemp -d)"
 pids=()
@@ -120,6 +120,14 @@ challenge() {
   [[ -z "$torch" ]] || measure challenge-one.peer "$torch" bench/challenge_peer.py "$seconds" 1
   measure challenge-all.ours gobench challenge.test 'Challenge1024/all$'
   [[ -z "$torch" ]] || measure challenge-all.peer "$torch" bench/challenge_peer.py "$seconds" "$cores"
+}
+
+# What a validator and the service write for each challenge and request.
+store() {
+  measure store-append.ours gobench store.test 'Append/SQLite$'
+  measure store-detection.ours gobench store.test 'AddDetection/SQLite$'
+  measure store-key.ours gobench store.test 'Authenticate/SQLite$'
+  measure store-miner.ours gobench store.test 'Miner/SQLite$'
 }
 
 # Detections by HTTP of 512-pixel JPEGs, the same graph in both, what only ours does
@@ -238,6 +246,9 @@ prepare_api() {
     fi
     ready "${serve_port[$model]}"
   done
+}
+prepare_store() {
+  testbinary store.test subnet/store
 }
 prepare_sdk() {
   bittensor="$(peer sdk-10.5.0)"

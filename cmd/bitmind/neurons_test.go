@@ -193,10 +193,11 @@ func TestNeuronsAsProcesses(t *testing.T) {
 		args := append([]string{kind, "--wallet.name", wallet, "--dir", state, "--axon.ip", "127.0.0.1", "--axon.port", "0"}, network...)
 		return append(args, more...)
 	}
+	shared := filepath.Join(t.TempDir(), "shared.db")
 	validate := func(more ...string) []string {
 		return neuron("validator", "v", append([]string{
 			"--real", filepath.Join(pictures, "real"), "--synthetic", filepath.Join(pictures, "fake"),
-			"--neuron.interval", "0.05", "--json",
+			"--neuron.interval", "0.05", "--store", shared, "--json",
 		}, more...)...)
 	}
 	register := func(wallet, hotkey string) {
@@ -287,6 +288,9 @@ func TestNeuronsAsProcesses(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(state, "v", "default", "netuid1", "validator", "state.json")); err != nil {
 		t.Error(err)
+	}
+	if lines, _ := bitmindOK(t, "", "validator", "export", shared, "--hotkey", hotkeys["v"]); strings.Count(lines, "\n") != int(second.Challenges) {
+		t.Errorf("the shared store holds %d challenges of %d", strings.Count(lines, "\n"), second.Challenges)
 	}
 
 	var stats miner.Stats

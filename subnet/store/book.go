@@ -19,7 +19,7 @@ import (
 )
 
 // DefaultMaxChallenges is how many challenges of one validator are kept: some days
-// of one in four seconds. With a full sample of 50 miners they take about 400 MB.
+// of one in four seconds. With a full sample of 50 miners they take about 320 MB.
 const DefaultMaxChallenges = 100_000
 
 const (

@@ -13,17 +13,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/bittensor/synapse"
 	"github.com/maxmos001/bitmind-subnet/subnet/neuron"
 	"github.com/maxmos001/bitmind-subnet/subnet/protocol"
-	"github.com/maxmos001/bitmind-subnet/subnet/score"
 )
-
-func newTestBoard(t testing.TB) *score.Board {
-	t.Helper()
-	b, err := score.NewBoard(score.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 func TestCandidates(t *testing.T) {
 	serving := subtensor.AxonInfo{IP: netip.MustParseAddr("203.0.113.5"), Port: 8091}
