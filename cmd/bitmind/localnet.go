@@ -199,7 +199,7 @@ func runLocalnet(ctx context.Context, cmd *cobra.Command, o localnetOptions) (er
 		RPC:  "ws://" + cfg.RPC.Addr().String(),
 		HTTP: "http://" + web.Addr().String(),
 	})
-	cfg.OnChallenge = view.challenged
+	cfg.OnChallenge, cfg.Counters = view.challenged, service.store
 	subnet, err := devnet.New(cfg)
 	if err != nil {
 		return err

@@ -227,7 +227,8 @@ func TestNeuronsAsProcesses(t *testing.T) {
 	bitmindOK(t, "", append([]string{"stake", "10000", "--wallet.uri", "//Alice", "--hotkey", hotkeys["v"]}, network...)...)
 	m0 := startProgram(t, neuron("miner", "m0", "--neuron.model_path", model, "--json", "--blacklist.min_stake", "100")...)
 	m1 := startProgram(t, neuron("miner", "m1", "--neuron.model_path", testDetector(t), "--json", "--blacklist.force_validator_permit")...)
-	v := startProgram(t, validate()...)
+	credentials, public := frontendKey(t)
+	v := startProgram(t, validate("--listen", "127.0.0.1:0", "--proxy.minimum", "2", "--proxy.credentials", credentials, "--model", testDetector(t))...)
 
 	client, err := subtensor.Dial(context.Background(), subtensor.Options{Network: url})
 	if err != nil {
@@ -245,6 +246,11 @@ func TestNeuronsAsProcesses(t *testing.T) {
 		}
 		return sum > 0.9
 	})
+	picture, err := os.ReadFile(filepath.Join(pictures, "fake", "checks", "0.jpg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkServed(t, address(t, v), public, picture)
 
 	// The better model comes while the miner runs.
 	better := testDetector(t)
@@ -320,6 +326,10 @@ func TestNeuronUsage(t *testing.T) {
 		{"validator --neuron.moving_average_alpha 1.5", `not above 0 and at most 1; try: 0.1`},
 		{"validator --neuron.num_concurrent_forwards 0", `--neuron.num_concurrent_forwards 0; try: 1`},
 		{"validator --steps -1", `--steps -1; try:`},
+		{"validator --proxy.sample_size 0", `--proxy.sample_size 0; try: 1 to 256`},
+		{"validator --proxy.minimum 11", `--proxy.minimum 11; try: 1 to --proxy.sample_size, which is 10`},
+		{"validator --proxy.credentials x", `are for --listen; try: --listen`},
+		{"validator --listen 127.0.0.1:0 --proxy.credentials x --proxy.proxy_client_url y", `exclude each other`},
 		{"validator --axon.external_ip here", `--axon.external_ip "here" is not an IP address`},
 		{"validator more", `try: bitmind validator --help`},
 		{"miner --blacklist.min_stake -1", `--blacklist.min_stake -1; try: a number of TAO`},

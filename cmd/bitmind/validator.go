@@ -34,6 +34,7 @@ type validatorOptions struct {
 	seed       uint64
 	store      string
 	json       bool
+	serve      validatorServeFlags
 }
 
 func newValidatorCmd() *cobra.Command {
@@ -50,9 +51,14 @@ The hotkey must be registered on the subnet and hold enough stake for a validato
 permit; until it has one, miners are asked and weights wait. Runs until
 interrupted, or for --steps challenges.
 
+With --listen it also serves what bitmind serve does, whose answers then come from
+the best miners beside a detector on this machine, a dashboard of the subnet, and what
+frontends of the Python project ask of a validator (/validator_proxy).
+
 Exit status: 0 done, 1 failed, 2 wrong usage.`,
 		Example: `  bitmind validator --netuid 168 --subtensor.network test --wallet.name me
-  bitmind validator --real photos --synthetic generated --steps 100 --json`,
+  bitmind validator --real photos --synthetic generated --steps 100 --json
+  bitmind validator --listen 127.0.0.1:8080 --proxy.sample_size 10`,
 		Args: positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return opts.run(cmd) },
 	}
@@ -73,6 +79,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.`,
 	f.Uint64Var(&opts.seed, "seed", 0, "draw the same challenges each time; 0 draws what nobody can foresee")
 	f.StringVar(&opts.store, "store", "", "database of challenges and answers: a file, or postgres://user@host/database; default: "+validator.ResultsName+" in the state folder")
 	f.BoolVar(&opts.json, "json", false, "print one JSON document at the end")
+	opts.serve.addTo(cmd)
 	cmd.AddCommand(newValidatorExportCmd())
 	return cmd
 }
@@ -90,7 +97,7 @@ func (o *validatorOptions) check() error {
 	case o.steps < 0:
 		return usagef("--steps %d; try: a number of challenges, or 0 for no end", o.steps)
 	}
-	return nil
+	return o.serve.check()
 }
 
 func (o *validatorOptions) run(cmd *cobra.Command) (err error) {
@@ -142,7 +149,14 @@ func (o *validatorOptions) run(cmd *cobra.Command) (err error) {
 		}
 		defer cfg.AxonListener.Close()
 	}
-	if o.store != "" {
+	var served *validatorService
+	switch {
+	case o.serve.service.listen != "":
+		if served, err = o.serve.open(cmd.Context(), &cfg, o.store, o.neuron.network.network, pool, log); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, served.close()) }()
+	case o.store != "":
 		if cfg.Store, err = openStore(cmd.Context(), o.store, log); err != nil {
 			return err
 		}
@@ -152,7 +166,12 @@ func (o *validatorOptions) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := v.Run(cmd.Context()); err != nil {
+	if served != nil {
+		err = served.run(cmd.Context(), v, cfg, cmd.ErrOrStderr())
+	} else {
+		err = v.Run(cmd.Context())
+	}
+	if err != nil {
 		return err
 	}
 	if o.json {

@@ -70,6 +70,9 @@ type Config struct {
 	// Detector is the skilled miner's. The caller closes it after Run.
 	Detector detector.Detector
 
+	// Counters keeps how many questions of people went well; nil: nobody does.
+	Counters proxy.Counters
+
 	// OnChallenge, when set, is told of every finished challenge.
 	OnChallenge func(validator.Report)
 
@@ -149,7 +152,7 @@ func New(cfg Config) (*Devnet, error) {
 		return nil, errors.Join(err, chain.Close())
 	}
 	// A subnet of one miner shall have answers too.
-	d.proxy, err = proxy.New(proxy.Config{Network: asking{d}, Minimum: 1, Logger: cfg.Logger.With("part", "proxy")})
+	d.proxy, err = proxy.New(proxy.Config{Network: asking{d}, Minimum: 1, Counters: cfg.Counters, Logger: cfg.Logger.With("part", "proxy")})
 	if err != nil {
 		return nil, errors.Join(err, chain.Close())
 	}
