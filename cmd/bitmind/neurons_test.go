@@ -331,6 +331,8 @@ func TestNeuronUsage(t *testing.T) {
 		{"validator --proxy.credentials x", `are for --listen; try: --listen`},
 		{"validator --listen 127.0.0.1:0 --proxy.credentials x --proxy.proxy_client_url y", `exclude each other`},
 		{"validator --axon.external_ip here", `--axon.external_ip "here" is not an IP address`},
+		{"serve --network ftp://x", `"ftp://x" is not a validator's address; try: https://`},
+		{"serve --network.authorization x", `--network.authorization is for --network; try:`},
 		{"validator more", `try: bitmind validator --help`},
 		{"miner --blacklist.min_stake -1", `--blacklist.min_stake -1; try: a number of TAO`},
 		{"miner --axon.external_ip 1.2.3", `--axon.external_ip "1.2.3" is not an IP address`},

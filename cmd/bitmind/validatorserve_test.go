@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/maxmos001/bitmind-subnet/api/inspect"
 	"github.com/maxmos001/bitmind-subnet/api/schema"
 	"github.com/maxmos001/bitmind-subnet/subnet/monitor"
 	"github.com/maxmos001/bitmind-subnet/subnet/proxy"
@@ -34,7 +35,9 @@ func frontendKey(t *testing.T) (path, public string) {
 // address is where a program says that its page is.
 func address(t *testing.T, p *process) string {
 	t.Helper()
-	p.until("its address", func() bool { return strings.Contains(p.stderr.String(), "\ndocs http") || strings.HasPrefix(p.stderr.String(), "docs http") })
+	p.until("its address", func() bool {
+		return strings.Contains(p.stderr.String(), "\ndocs http") || strings.HasPrefix(p.stderr.String(), "docs http")
+	})
 	_, rest, _ := strings.Cut(p.stderr.String(), "page http://")
 	line, _, _ := strings.Cut(rest, "\n")
 	return "http://" + line
@@ -129,6 +132,14 @@ func checkServed(t *testing.T, url, public string, picture []byte) {
 	if got := fetchJSON(t, "POST", url+"/v1/detect", "", fmt.Sprintf(`{"image": "%s"}`, base64.StdEncoding.EncodeToString(picture)), &d); got != http.StatusOK || d.Network == nil || d.Network.Answered != 2 || len(d.Models) != 2 {
 		t.Errorf("/v1/detect: %d %+v", got, d)
 	}
+	// The same through a service elsewhere.
+	service := startProgram(t, "serve", "--network", url, "--network.authorization", public, "--listen", "127.0.0.1:0", "--store", filepath.Join(t.TempDir(), "service.db"))
+	d = schema.Detection{}
+	body := fmt.Sprintf(`{"image": "%s"}`, base64.StdEncoding.EncodeToString(picture))
+	if got := fetchJSON(t, "POST", address(t, service)+"/v1/detect", "", body, &d); got != http.StatusOK || d.Network == nil || d.Network.Answered != 2 || len(d.Models) != 1 || d.Model.Name != inspect.NetworkName {
+		t.Errorf("serve --network: %d %+v", got, d)
+	}
+	service.interrupt()
 	reply, err := http.Get(url + "/metrics")
 	if err != nil {
 		t.Fatal(err)
