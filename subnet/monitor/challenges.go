@@ -2,15 +2,18 @@ package monitor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/maxmos001/bitmind-subnet/media/transform"
 	"github.com/maxmos001/bitmind-subnet/subnet/challenge"
 	"github.com/maxmos001/bitmind-subnet/subnet/score"
+	"github.com/maxmos001/bitmind-subnet/subnet/store"
 )
 
 // maxPage is the most challenges of one page.
@@ -18,7 +21,7 @@ const maxPage = 100
 
 // Challenges returns a page of challenges, newest first, at most limit of them (1 to
 // 100; 0 means 20). The cursor is that of the page before, "" for the first.
-func (m *Monitor) Challenges(_ context.Context, cursor string, limit int) (Challenges, error) {
+func (m *Monitor) Challenges(ctx context.Context, cursor string, limit int) (Challenges, error) {
 	if limit == 0 {
 		limit = 20
 	}
@@ -27,28 +30,62 @@ func (m *Monitor) Challenges(_ context.Context, cursor string, limit int) (Chall
 	if err != nil {
 		return Challenges{}, err
 	}
-	m.mu.RLock()
+	list, err := m.older(ctx, before, limit+1)
+	if err != nil {
+		return Challenges{}, err
+	}
+	page := Challenges{Items: []Challenge{}}
+	if len(list) > limit {
+		list = list[:limit]
+		page.NextCursor = list[limit-1].key().String()
+	}
+	for _, r := range list {
+		page.Items = append(page.Items, m.challenge(r))
+	}
+	return page, nil
+}
+
+// older lists up to n challenges before a key (the zero key: the newest), newest
+// first: those at hand, and where they do not suffice those that the validators have
+// stored.
+func (m *Monitor) older(ctx context.Context, before key, n int) ([]*record, error) {
+	newest := before == key{}
 	var list []*record
-	for _, f := range m.feeds {
+	oldest := map[*Feed]time.Time{} // of those at hand
+	m.mu.RLock()
+	feeds := m.feeds
+	for _, f := range feeds {
 		for i := range f.records.len() {
-			list = append(list, f.records.at(i))
+			r := f.records.at(i)
+			if i == 0 {
+				oldest[f] = r.report.Time
+			}
+			if newest || r.key().compare(before) < 0 {
+				list = append(list, r)
+			}
 		}
 	}
 	m.mu.RUnlock()
-	slices.SortFunc(list, func(a, b *record) int { return a.key().compare(b.key()) })
-	end := len(list)
-	if cursor != "" {
-		end, _ = slices.BinarySearchFunc(list, before, func(r *record, k key) int { return r.key().compare(k) })
+	if len(list) < n {
+		for _, f := range feeds {
+			until := oldest[f]
+			// One of the same microsecond may still be to come.
+			if at := time.UnixMicro(before.micros + 1); !newest && (until.IsZero() || at.Before(until)) {
+				until = at
+			}
+			stored, err := f.validator.Reports(ctx, until, n)
+			if err != nil {
+				return nil, err
+			}
+			for _, report := range stored {
+				if r := (&record{f, report}); newest || r.key().compare(before) < 0 {
+					list = append(list, r)
+				}
+			}
+		}
 	}
-	page := Challenges{Items: []Challenge{}}
-	start := max(end-limit, 0)
-	for _, r := range slices.Backward(list[start:end]) {
-		page.Items = append(page.Items, m.challenge(r))
-	}
-	if start > 0 {
-		page.NextCursor = list[start].key().String()
-	}
-	return page, nil
+	slices.SortFunc(list, func(a, b *record) int { return b.key().compare(a.key()) })
+	return list[:min(n, len(list))], nil
 }
 
 // key orders challenges by time, those of one moment by their id.
@@ -83,19 +120,29 @@ func parseCursor(s string) (key, error) {
 	return key{micros, id}, nil
 }
 
-func (m *Monitor) find(id string) (*record, error) {
+// find looks for a challenge at hand and among what the validators have stored.
+func (m *Monitor) find(ctx context.Context, id string) (*record, error) {
 	m.mu.RLock()
-	defer m.mu.RUnlock()
-	r := m.byID[id]
-	if r == nil {
-		return nil, fmt.Errorf("challenge %.40q: %w", id, ErrNotFound)
+	r, feeds := m.byID[id], m.feeds
+	m.mu.RUnlock()
+	if r != nil {
+		return r, nil
 	}
-	return r, nil
+	for _, f := range feeds {
+		report, err := f.validator.Report(ctx, id)
+		if err == nil {
+			return &record{f, report}, nil
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("challenge %.40q: %w", id, ErrNotFound)
 }
 
 // Challenge returns one challenge, or ErrNotFound.
-func (m *Monitor) Challenge(_ context.Context, id string) (Challenge, error) {
-	r, err := m.find(id)
+func (m *Monitor) Challenge(ctx context.Context, id string) (Challenge, error) {
+	r, err := m.find(ctx, id)
 	if err != nil {
 		return Challenge{}, err
 	}
@@ -105,7 +152,7 @@ func (m *Monitor) Challenge(_ context.Context, id string) (Challenge, error) {
 // ChallengeImage makes the picture of a challenge again, as the miners saw it: a
 // JPEG. It is ErrNotFound where the challenge or its source picture is gone.
 func (m *Monitor) ChallengeImage(ctx context.Context, id string) ([]byte, error) {
-	r, err := m.find(id)
+	r, err := m.find(ctx, id)
 	if err != nil {
 		return nil, err
 	}

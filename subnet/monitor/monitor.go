@@ -49,6 +49,8 @@ type Source interface {
 	Hotkey() ss58.AccountID
 	Snapshot() validator.Snapshot
 	Recent(ctx context.Context, n int) ([]validator.Report, error)
+	Reports(ctx context.Context, before time.Time, n int) ([]validator.Report, error)
+	Report(ctx context.Context, challengeID string) (validator.Report, error)
 }
 
 // Config sets up a Monitor.

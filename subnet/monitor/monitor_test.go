@@ -9,6 +9,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/bittensor/subtensor"
 	"github.com/maxmos001/bitmind-subnet/subnet/challenge"
 	"github.com/maxmos001/bitmind-subnet/subnet/neuron"
+	"github.com/maxmos001/bitmind-subnet/subnet/store"
 	"github.com/maxmos001/bitmind-subnet/subnet/subnettest"
 	"github.com/maxmos001/bitmind-subnet/subnet/validator"
 )
@@ -45,6 +47,25 @@ func (s *source) Recent(_ context.Context, n int) ([]validator.Report, error) {
 func (s *source) miner(m validator.MinerSnapshot) { s.snap.Miners = append(s.snap.Miners, m) }
 func (s *source) neuron(uid uint16, hotkey ss58.AccountID, incentive float64) {
 	s.view.Metagraph.Neurons = append(s.view.Metagraph.Neurons, subtensor.Neuron{UID: uid, Hotkey: hotkey, Incentive: incentive})
+}
+
+func (s *source) Reports(_ context.Context, before time.Time, n int) ([]validator.Report, error) {
+	var list []validator.Report
+	for _, r := range slices.Backward(s.recent) {
+		if len(list) < n && (before.IsZero() || r.Time.Before(before)) {
+			list = append(list, r)
+		}
+	}
+	return list, nil
+}
+
+func (s *source) Report(_ context.Context, id string) (validator.Report, error) {
+	for _, r := range s.recent {
+		if r.Challenge.ID == id {
+			return r, nil
+		}
+	}
+	return validator.Report{}, store.ErrNotFound
 }
 
 func newSource() *source {
@@ -206,50 +227,75 @@ func TestMinerPage(t *testing.T) {
 	}
 }
 
-// Nothing that is kept grows without bound, and pages cover all of it once.
+// What is at hand does not grow without bound; pages cover all that is stored, once
+// and in order, of two validators that ask at the same time.
 func TestChallenges(t *testing.T) {
 	s := newSource()
 	m, f := newMonitor(t, Config{}, s)
+	other := newSource()
+	g := m.Feed()
+	if err := g.Bind(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
 	const n = maxChallenges + 150
+	tell := func(seq int) {
+		r := report(seq, 0.9)
+		s.recent = append(s.recent, r)
+		f.OnForward(r)
+	}
 	for seq := 1; seq <= n; seq++ {
-		f.OnForward(report(seq, 0.9))
+		tell(seq)
+		if seq%10 == 0 {
+			r := report(seq, 0.9)
+			r.Challenge.ID = fmt.Sprintf("d%03d", seq)
+			other.recent = append(other.recent, r)
+			g.OnForward(r)
+		}
 	}
-	if len(m.byID) != maxChallenges || m.miners[hotkey(1)].len() != maxAnswers {
-		t.Errorf("%d challenges and %d answers are kept", len(m.byID), m.miners[hotkey(1)].len())
+	if f.records.len() != maxChallenges || m.miners[hotkey(1)].len() != maxAnswers || len(m.byID) != maxChallenges+n/10 {
+		t.Errorf("%d challenges and %d answers are at hand", f.records.len(), m.miners[hotkey(1)].len())
 	}
-	next, cursor, pages := n, "", 0
-	for {
+	var got []string
+	for cursor := ""; ; {
 		page, err := m.Challenges(t.Context(), cursor, 70)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range page.Items {
-			if c.Seq != uint64(next) || c.Validator != 9 || len(c.Answers) != 1 {
-				t.Fatalf("%+v, want number %d", c, next)
-			}
-			next--
+			got = append(got, c.ID)
 		}
-		pages++
 		if cursor = page.NextCursor; cursor == "" {
 			break
 		}
-		if pages == 2 { // what comes meanwhile shifts no page
-			f.OnForward(report(n+1, 0.9))
+		if len(page.Items) != 70 {
+			t.Errorf("a page of %d with one after it", len(page.Items))
+		}
+		if len(got) == 140 { // what comes meanwhile shifts no page
+			tell(n + 1)
 		}
 	}
-	if next > n-maxChallenges+1 || pages != (maxChallenges+69)/70 {
-		t.Errorf("%d pages down to number %d", pages, next+1)
+	var want []string
+	for seq := n; seq > 0; seq-- {
+		if seq%10 == 0 {
+			want = append(want, fmt.Sprintf("d%03d", seq))
+		}
+		want = append(want, fmt.Sprintf("c%03d", seq))
 	}
-	for _, bad := range []string{"x", "..", "zzzzzzzzzzzzzzzzzzzz.1", "\x00.\x00"} {
-		if _, err := m.Challenges(t.Context(), bad, 10); bad != ".." && !errors.Is(err, ErrBadCursor) {
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	for _, bad := range []string{"x", "zzzzzzzzzzzzzzzzzzzz.1", "\x00.\x00", strings.Repeat("1", 300) + ".x"} {
+		if _, err := m.Challenges(t.Context(), bad, 10); !errors.Is(err, ErrBadCursor) {
 			t.Errorf("cursor %q: %v", bad, err)
 		}
 	}
-	if _, err := m.Challenge(t.Context(), "c001"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("a challenge that is gone: %v", err)
+	for id, seq := range map[string]uint64{"c001": 1, fmt.Sprintf("c%03d", n): n} {
+		if c, err := m.Challenge(t.Context(), id); err != nil || c.Seq != seq || c.ImageURL != "" || c.Validator != 9 || len(c.Answers) != 1 {
+			t.Errorf("%+v, %v", c, err)
+		}
 	}
-	if c, err := m.Challenge(t.Context(), fmt.Sprintf("c%03d", n)); err != nil || c.Seq != n || c.ImageURL != "" {
-		t.Errorf("%+v, %v", c, err)
+	if _, err := m.Challenge(t.Context(), "never"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a challenge that never was: %v", err)
 	}
 }
 

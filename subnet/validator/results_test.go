@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -158,8 +159,46 @@ func TestSharedStore(t *testing.T) {
 		t.Fatalf("%d results, %d challenges", len(list), snap.Challenges)
 	}
 	sameScores(t, snap, list)
+	readBack(t, cfg, list)
 	if err := db.Ping(context.Background()); err != nil {
 		t.Errorf("the validator has closed a store that is not its own: %v", err)
+	}
+}
+
+// readBack reads the reports that are stored as a dashboard does.
+func readBack(t *testing.T, cfg validator.Config, list []validator.Report) {
+	t.Helper()
+	v, err := validator.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seqs := func(list []validator.Report, err error) (seqs []uint64) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range list {
+			seqs = append(seqs, r.Seq)
+		}
+		return seqs
+	}
+	if got := seqs(v.Recent(t.Context(), 3)); !slices.Equal(got, []uint64{5, 6, 7}) {
+		t.Errorf("the newest three are %v", got)
+	}
+	if got := seqs(v.Reports(t.Context(), list[5].Time, 2)); !slices.Equal(got, []uint64{5, 4}) {
+		t.Errorf("the two before the sixth are %v", got)
+	}
+	if r, err := v.Report(t.Context(), list[1].Challenge.ID); err != nil || r.Seq != 2 {
+		t.Errorf("the second is %+v, %v", r, err)
+	}
+	if _, err := v.Report(t.Context(), "never"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("one that never was: %v", err)
+	}
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := seqs(v.Recent(t.Context(), 3)); got != nil {
+		t.Errorf("after the end %v", got)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/maxmos001/bitmind-subnet/bittensor/ss58"
 	"github.com/maxmos001/bitmind-subnet/subnet/neuron"
+	"github.com/maxmos001/bitmind-subnet/subnet/store"
 )
 
 // Snapshot is what a validator knows at one moment. Its JSON is the report of
@@ -141,6 +142,30 @@ func (v *Validator) Recent(ctx context.Context, n int) ([]Report, error) {
 		list = append(list, r)
 	}
 	return list, nil
+}
+
+// Reports returns up to n reports that are kept and older than a time, newest first;
+// none where nothing is kept, and after Close.
+func (v *Validator) Reports(ctx context.Context, before time.Time, n int) ([]Report, error) {
+	v.mu.Lock()
+	book := v.results
+	v.mu.Unlock()
+	if book == nil {
+		return nil, nil
+	}
+	list, _, err := book.Page(ctx, store.ReportFilter{Until: before}, "", n)
+	return list, err
+}
+
+// Report returns one that is kept by its challenge's id, or store.ErrNotFound.
+func (v *Validator) Report(ctx context.Context, challengeID string) (Report, error) {
+	v.mu.Lock()
+	book := v.results
+	v.mu.Unlock()
+	if book == nil {
+		return Report{}, store.ErrNotFound
+	}
+	return book.Report(ctx, challengeID)
 }
 
 // Stats may be called at any time.
