@@ -36,7 +36,7 @@ func (l *look) copies(ctx context.Context) (scores [2]float64, err error) {
 	if err != nil {
 		return scores, err
 	}
-	return [2]float64{sights[0].score, sights[1].score}, nil
+	return [2]float64{sights[0].Score, sights[1].Score}, nil
 }
 
 // recompress gives the picture as a JPEG of quality 60 holds it, chroma at half

@@ -86,7 +86,7 @@ type Inspector struct {
 type served struct {
 	Model
 	info  detector.Info
-	batch *serving.Batcher[sight]
+	batch *serving.Batcher[detector.Sight]
 }
 
 // New checks the configuration. Nothing is answered before Run.

@@ -15,21 +15,20 @@ import (
 	"github.com/maxmos001/bitmind-subnet/subnet/proxy"
 )
 
-// sight is what a detector says of one picture.
-type sight struct {
-	score float64
-}
-
-// looker asks a detector about the pictures of a batch.
-func looker(d detector.Detector) func(context.Context, []image.Image) ([]sight, error) {
-	return func(ctx context.Context, images []image.Image) ([]sight, error) {
+// looker asks a detector about the pictures of a batch: what kind each is too, where
+// the detector can tell.
+func looker(d detector.Detector) func(context.Context, []image.Image) ([]detector.Sight, error) {
+	if l, ok := d.(detector.Looker); ok && d.Info().Kinds {
+		return l.Look
+	}
+	return func(ctx context.Context, images []image.Image) ([]detector.Sight, error) {
 		scores, err := d.DetectBatch(ctx, images)
 		if err != nil {
 			return nil, err
 		}
-		sights := make([]sight, len(scores))
+		sights := make([]detector.Sight, len(scores))
 		for i, s := range scores {
-			sights[i].score = s
+			sights[i].Score = s
 		}
 		return sights, nil
 	}
@@ -48,7 +47,7 @@ type look struct {
 
 // said is what one detector says of a picture.
 type said struct {
-	sight
+	detector.Sight
 	took time.Duration
 }
 
@@ -108,9 +107,14 @@ func (l *look) run(ctx context.Context) (Result, error) {
 
 	l.decide(&d, network, answers)
 	if robust {
-		d.Robustness = l.robustness(answers[0].score, copies)
+		d.Robustness = l.robustness(answers[0].Score, copies)
 	}
-	d.Warnings = l.warnings()
+	for _, a := range answers {
+		if d.Media.Kind == "" {
+			d.Media.Kind = a.Kind
+		}
+	}
+	d.Warnings = append(l.warnings(), outside(d.Media.Kind)...)
 	result := Result{}
 	if l.opts.Heatmap {
 		begin = time.Now()
@@ -175,8 +179,8 @@ func (l *look) decide(d *schema.Detection, network proxy.Answer, answers []said)
 	for i, m := range l.panel.models {
 		bands := l.band(m.info.Verdict)
 		d.Models = append(d.Models, schema.ModelScore{
-			Name: m.Name, Version: m.info.Version, Score: answers[i].score,
-			Verdict: verdict(bands, answers[i].score), MS: ms(answers[i].took),
+			Name: m.Name, Version: m.info.Version, Score: answers[i].Score,
+			Verdict: verdict(bands, answers[i].Score), MS: ms(answers[i].took),
 		})
 		if d.Model == nil {
 			model := m.public()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/maxmos001/bitmind-subnet/api/schema"
+	"github.com/maxmos001/bitmind-subnet/ml/detector"
 )
 
 // Codes of warnings, beside those of package decode.
@@ -12,6 +13,10 @@ const (
 	WarnSmall        = "too_small"
 	WarnRecompressed = "recompressed"
 	WarnElongated    = "elongated"
+	WarnArt          = "drawing_or_painting"
+	WarnRender       = "rendered"
+	WarnScreenshot   = "screenshot_like"
+	WarnGraphic      = "flat_graphic"
 )
 
 const (
@@ -46,6 +51,23 @@ func (l *look) warnings() []schema.Warning {
 		add(WarnRecompressed, "The picture is strongly compressed (JPEG quality about %d), as after sharing by messengers: traces are blurred.", q)
 	}
 	return all
+}
+
+// outside warns of kinds of pictures on which detectors are wrong more often than
+// on photographs, as their model cards measure.
+func outside(kind string) []schema.Warning {
+	const more = ": detectors call such pictures AI-generated too often, even when people made them."
+	switch kind {
+	case detector.Art:
+		return []schema.Warning{{Code: WarnArt, Text: "This looks like a drawing or painting" + more}}
+	case detector.Render:
+		return []schema.Warning{{Code: WarnRender, Text: "This looks like a computer rendering" + more}}
+	case detector.Screenshot:
+		return []schema.Warning{{Code: WarnScreenshot, Text: "This looks like a screenshot or document, for which the detectors were not made."}}
+	case detector.Graphic:
+		return []schema.Warning{{Code: WarnGraphic, Text: "This looks like a flat graphic, for which the detectors were not made."}}
+	}
+	return nil
 }
 
 // lumaSum is the sum of the luminance table of ITU-T T.81, table K.1.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -120,10 +121,34 @@ func openModels(names []string, flags modelFlags, log *slog.Logger) (list []insp
 		m := inspect.Model{Name: modelName(name, list), Detector: d}
 		if shipped, ok := flags.inside(); ok {
 			m.CardURL = "/v1/models/" + shipped + "/card"
+			if m.Reference, err = reference(shipped); err != nil {
+				return list, errors.Join(err, d.Close())
+			}
 		}
 		list = append(list, m)
 	}
 	return list, nil
+}
+
+// reference says how pictures of a known kind score with a shipped detector; nil
+// where it was not measured.
+func reference(name string) (*schema.Reference, error) {
+	scores, err := models.Reference(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	shares := func(s *models.Shares) []float64 {
+		if s == nil {
+			return nil
+		}
+		return s.AtLeast
+	}
+	return &schema.Reference{
+		Photographs: shares(scores.Photographs), HumanArt: shares(scores.HumanArt), AI: shares(scores.AI), Data: scores.Data,
+	}, nil
 }
 
 // modelName is what the API calls a detector: the last part of its path, with a
