@@ -195,7 +195,7 @@ func New(cfg Config) (*Server, error) {
 	if err := s.registerSamples(); err != nil {
 		return nil, err
 	}
-	s.mux.Handle("GET /metrics", s.metrics.handler())
+	s.mux.Handle("GET /metrics", s.serveMetrics())
 	web.Mount(s.mux)
 	if err := s.registerSeed(); err != nil {
 		return nil, err

@@ -126,11 +126,14 @@ func readAll(ctx context.Context, from io.Reader, declared, limit int64, room *l
 // bodyError explains a body that did not come whole; the end is no error.
 func bodyError(err error) error {
 	var large *http.MaxBytesError
+	var told *schema.Problem
 	switch {
 	case err == nil, errors.Is(err, io.EOF):
 		return nil
 	case errors.As(err, &large):
 		return tooLarge(large.Limit)
+	case errors.As(err, &told), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
 	}
 	return problem(schema.CodeBadRequest, "the body did not come whole or came too slowly; try: send it again")
 }

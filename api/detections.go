@@ -30,7 +30,7 @@ type fileOutput struct {
 }
 
 type feedbackInput struct {
-	idInput
+	ID   string `path:"id" maxLength:"100" doc:"of the detection"`
 	Body schema.Feedback
 }
 

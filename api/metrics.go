@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/maxmos001/bitmind-subnet/subnet/store"
 )
 
 // metrics is what /metrics tells: the process, the requests, the memory of
@@ -73,8 +75,16 @@ func newMetrics(s *Server) *metrics {
 	return m
 }
 
-func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+// serveMetrics answers whoever may read, for the counts say how much is asked here.
+func (s *Server) serveMetrics() http.Handler {
+	h := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.allowed(askerOf(r.Context()), store.ScopeRead); err != nil {
+			writeProblem(w, r, err)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // observe counts a request that was answered, and logs it.

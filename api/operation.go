@@ -23,6 +23,9 @@ func (in *raw) Resolve(ctx huma.Context) []error {
 // register adds an operation whose unexpected errors are logged and told without
 // their text.
 func register[I, O any](s *Server, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
+	if len(op.Errors) == 0 {
+		op.Errors = []int{http.StatusInternalServerError} // else huma declares any status
+	}
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)
 		if err == nil {
