@@ -80,7 +80,7 @@ func (o detectOptions) run(cmd *cobra.Command, args []string) error {
 	if o.parallel < 1 || o.parallel > maxParallel {
 		return usagef("--parallel %d; try: 1 to %d", o.parallel, maxParallel)
 	}
-	pictures, failures := pictureArgs(args)
+	pictures, failures, others := pictureArgs(args)
 	if o.heatmap != "" && len(pictures) != 1 {
 		return usagef("--heatmap draws one picture, not %d; try: name a single file", len(pictures))
 	}
@@ -118,26 +118,29 @@ func (o detectOptions) run(cmd *cobra.Command, args []string) error {
 	if err := cmd.Context().Err(); err != nil {
 		return err
 	}
+	sayOthers(cmd.ErrOrStderr(), others)
 	if r.failed > 0 {
 		return fmt.Errorf("%d of %d pictures could not be judged; try: see the errors above", r.failed, r.failed+r.judged)
 	}
 	return nil
 }
 
-// pictureArgs replaces folders by the pictures in them; addresses stay as they are.
-func pictureArgs(args []string) (pictures []string, failures []detected) {
+// pictureArgs replaces folders by the pictures in them, and counts what else is
+// there; addresses stay as they are.
+func pictureArgs(args []string) (pictures []string, failures []detected, others int) {
 	for _, arg := range args {
 		if isAddress(arg) {
 			pictures = append(pictures, arg)
 			continue
 		}
-		files, failed := predictFiles([]string{arg})
+		files, failed, rest := predictFiles([]string{arg})
+		others += rest
 		pictures = append(pictures, files...)
 		for _, f := range failed {
 			failures = append(failures, detected{name: f.File, err: f.err})
 		}
 	}
-	return pictures, failures
+	return pictures, failures, others
 }
 
 func isAddress(arg string) bool {

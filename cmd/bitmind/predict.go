@@ -10,14 +10,11 @@ import (
 	"image/png"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
-	"github.com/maxmos001/bitmind-subnet/media/dataset"
 	"github.com/maxmos001/bitmind-subnet/media/decode"
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/models"
@@ -47,8 +44,10 @@ func newPredictCmd() *cobra.Command {
 and a verdict: real, ai, or unsure where the score lies in the detector's band
 around 0.5 (0.4 to 0.6 unless its description says otherwise).
 
-A FILE is a JPEG, PNG, WebP or GIF (its first frame), a folder (the pictures in
-it, at any depth), or - for standard input. A picture that cannot be read is
+A FILE is a ` + decode.Formats + ` picture
+(of an animation its first frame), a folder, or - for standard input. Of a folder,
+every file that is a picture by its first bytes or its name counts, at any depth;
+links are followed. A picture that cannot be read, or is of another format, is
 reported and the others go on.
 
 A picture may have up to 200 megapixels and 100 MB. One that would take more than
@@ -97,7 +96,7 @@ func (o predictOptions) run(cmd *cobra.Command, args []string) (err error) {
 	if o.maxMemory < predictMemoryMin || o.maxMemory > predictMemoryMax {
 		return usagef("--max-memory %d: want %d to %d MB", o.maxMemory, predictMemoryMin, predictMemoryMax)
 	}
-	files, failures := predictFiles(args)
+	files, failures, others := predictFiles(args)
 	if o.heatmap != "" && len(files) != 1 {
 		return usagef("--heatmap draws one picture, not %d; try: name a single file", len(files))
 	}
@@ -131,6 +130,7 @@ func (o predictOptions) run(cmd *cobra.Command, args []string) (err error) {
 	if err := p.flush(cmd.Context()); err != nil {
 		return err
 	}
+	sayOthers(p.stderr, others)
 	if p.failed > 0 {
 		return fmt.Errorf("%d of %d pictures could not be scored; try: see the errors above", p.failed, p.failed+p.scored)
 	}
@@ -151,31 +151,6 @@ type prediction struct {
 type warning struct {
 	Code string `json:"code"`
 	Text string `json:"text"`
-}
-
-// predictFiles replaces folders by the pictures in them. A folder that cannot be
-// read or holds none is a failure like that of a file.
-func predictFiles(args []string) (files []string, failures []prediction) {
-	for _, arg := range args {
-		info, err := os.Stat(arg)
-		if arg == "-" || err != nil || !info.IsDir() {
-			files = append(files, arg) // what is wrong with it shows when it is read
-			continue
-		}
-		sources, err := dataset.OpenDir(arg)
-		if err != nil {
-			failures = append(failures, prediction{File: arg, err: err})
-			continue
-		}
-		for _, source := range sources {
-			if found, ok := source.(*dataset.Files); ok {
-				for i := range found.Len() {
-					files = append(files, filepath.Join(arg, filepath.FromSlash(found.Path(i))))
-				}
-			}
-		}
-	}
-	return files, failures
 }
 
 // predictor collects pictures into batches and reports on them in the order in

@@ -140,7 +140,7 @@ func TestPredictFolderAndStandardInput(t *testing.T) {
 	}
 	stdout, stderr := bitmindOK(t, stdin.String(), "predict", "--model", model, dir, "-")
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
-	if len(lines) != 4 || stderr != "" || !strings.HasSuffix(lines[3], "  -") {
+	if len(lines) != 4 || stderr != "files in the folders that are no pictures: 1\n" || !strings.HasSuffix(lines[3], "  -") {
 		t.Errorf("%q, stderr %q; want three files and standard input", lines, stderr)
 	}
 	line := regexp.MustCompile(`^[01]\.\d{4}  (real|ai|unsure) +\S+$`)
