@@ -229,14 +229,14 @@ func (r *jpegReader) complete() bool {
 // Up to a hundredth of the picture's data may be missing: zeros stand for it, as
 // in libjpeg.
 func (r *jpegReader) mend(data []byte, whole bool) []byte {
-	out := make([]byte, 0, len(data)+len(standardHuffman)+max(16, r.scanData/100)+2)
+	out := make([]byte, 0, len(data)+len(standardHuffman)+max(32, r.scanData/100)+2)
 	out = append(out, data[:2]...)
 	if r.noHuffman { // in front of all, so that those that are there still count
 		out = append(out, standardHuffman...)
 	}
 	out = append(out, data[2:]...)
 	if !whole {
-		out = append(out, make([]byte, max(16, r.scanData/100))...)
+		out = append(out, make([]byte, max(32, r.scanData/100))...)
 		out = append(out, 0xff, 0xd9)
 	}
 	return out
