@@ -133,8 +133,10 @@ func readSPS(r *bitReader) colour {
 	for range 6 { // sizes of blocks and depths of trees
 		r.ue()
 	}
-	if r.flag() && r.flag() {
-		scalingLists(r)
+	if r.flag() { // scaling lists, maybe the usual ones
+		if r.flag() {
+			scalingLists(r)
+		}
 	}
 	r.u(2)
 	if r.flag() { // PCM
