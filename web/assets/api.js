@@ -30,7 +30,7 @@ function read(status, text) {
   if (text) {
     try { value = JSON.parse(text); } catch { /* told below */ }
   }
-  if (status >= 200 && status < 300 && (value !== null || status === 204)) return value;
+  if (status >= 200 && status < 300 && (value !== null || !text)) return value;
   if (value && typeof value === 'object') throw new Problem({ status, detail: t('errors.status', { status }), ...value });
   throw new Problem({ status, detail: t('errors.not_json', { status }) });
 }

@@ -32,9 +32,10 @@ function add(fresh) {
   for (const item of fresh) {
     item.heatmap = !several && $('opt-heatmap').checked;
     items.push(item);
-    if (item.file) preview(item.file).then(made => { item.preview = made; item.previewed = true; changed(item); });
+    if (item.file) preview(item.file).then(made => { item.preview = made; item.previewed = true; changed(item); save(items, selected); });
   }
   select(fresh[0]);
+  save(items, selected);
   ($('many').hidden ? $('result') : $('many')).scrollIntoView({ block: 'start', behavior: calm() ? 'auto' : 'smooth' });
   pump();
 }

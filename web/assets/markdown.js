@@ -2,8 +2,7 @@
 // code, links, emphasis. All text stays text.
 import { el } from './dom.js';
 
-// markdown returns the elements of a text. Headings begin one level lower: the page
-// has its own first one.
+// markdown returns the elements of a text.
 export function markdown(text) {
   const lines = text.replaceAll('\r\n', '\n').split('\n');
   const out = [];
@@ -12,7 +11,7 @@ export function markdown(text) {
     const heading = line.match(/^(#{1,5})\s+(.*)/);
     if (!line.trim()) { i++; continue; }
     if (heading) {
-      out.push(el('h' + Math.min(6, heading[1].length + 1), {}, spans(heading[2])));
+      out.push(el('h' + heading[1].length, {}, spans(heading[2])));
       i++;
     } else if (line.startsWith('```')) {
       const end = lines.findIndex((l, j) => j > i && l.startsWith('```'));

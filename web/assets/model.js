@@ -21,7 +21,8 @@ async function show() {
   };
   $('card-facts').replaceChildren(...Object.entries(facts).filter(([, value]) => value).flatMap(([name, value]) => [el('dt', {}, t('card.facts.' + name)), el('dd', {}, value)]));
   if (!model.card_url) { $('card-state').textContent = t('card.none'); return; }
-  $('card').replaceChildren(...markdown(await getText(model.card_url)));
+  // The page's own heading says what the card's first line does.
+  $('card').replaceChildren(...markdown((await getText(model.card_url)).replace(/^# .*\n/, '')));
   $('card').hidden = false;
   $('card-state').textContent = '';
 }

@@ -58,7 +58,7 @@ function answer(item, does) {
     el('p', { class: 'name soft' }, item.name, item.restored && ` · ${t('result.restored')}`),
     headline(d),
     d.bands && d.score !== undefined && scale(d.score, d.bands),
-    el('p', { class: 'means' }, d.explanation || t('verdict.' + d.verdict + '_means')),
+    el('p', { class: 'means' }, t('verdict.' + d.verdict + '_means')),
     truth,
     d.warnings?.length ? el('div', { class: 'callout' }, el('h3', {}, icon('warn'), t('warnings.title')), el('ul', {}, d.warnings.map(w => el('li', {}, w.text)))) : null,
     !d.media?.width && el('p', { class: 'soft' }, t('result.hash_only')));
@@ -72,7 +72,7 @@ function answer(item, does) {
 export function headline(d) {
   return el('div', { class: 'verdict-line' },
     el('h2', { class: 'verdict ' + d.verdict }, icon(d.verdict), t('verdict.' + d.verdict)),
-    d.confidence && el('p', { class: 'confidence' }, d.confidence));
+    d.confidence && el('p', { class: 'confidence' }, d.confidence[0].toUpperCase() + d.confidence.slice(1)));
 }
 
 // sharedCard is the same without the picture and without what only its owner can do.
@@ -80,7 +80,7 @@ export function sharedCard(d, models) {
   const info = models.find(m => m.name === d.model?.name) ?? {};
   return el('article', { class: 'card answer shared ' + d.verdict },
     el('div', { class: 'said' }, el('p', { class: 'soft' }, clock(d.created_at)), headline(d), d.bands && scale(d.score, d.bands),
-      el('p', { class: 'means' }, d.explanation || t('verdict.' + d.verdict + '_means')),
+      el('p', { class: 'means' }, t('verdict.' + d.verdict + '_means')),
       d.warnings?.length ? el('div', { class: 'callout' }, el('h3', {}, icon('warn'), t('warnings.title')), el('ul', {}, d.warnings.map(w => el('li', {}, w.text)))) : null),
     blocks(d, info));
 }
