@@ -9,7 +9,7 @@ FUZZTIME  ?= 5s
 ARGS      ?=
 PACKAGES  ?= ./...
 
-.PHONY: help run test deps testdeps build lint race fuzz e2e interop notebooks bench bench-train clean
+.PHONY: help run test deps testdeps build lint race fuzz e2e e2e-web interop notebooks bench bench-train clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ fuzz: deps ## fuzz every decoder for FUZZTIME each
 
 e2e: deps ## run the program end to end: chain, miners, validator, weights, incentives
 	$(GO) test -count=1 -timeout 15m -run 'EndToEnd' -v ./cmd/bitmind
+
+e2e-web: deps ## test the page and the dashboard in Chromium (ARGS="-run TestPhone")
+	@scripts/e2e-web.sh $(ARGS) || { [ $$? -eq 3 ] && [ -z '$(REQUIRE_BROWSER)' ]; } # 3: cannot be installed here, which it says
 
 interop: deps ## run the Python SDK and btcli, unchanged, against the chain and the neurons
 	@interop/run.sh
