@@ -46,6 +46,7 @@ func TestReducedMemory(t *testing.T) {
 		{"interlaced 16-bit PNG of 50 MP", "decoded by 4", func(w io.Writer) { blankPNG(w, 8192, 6144, 16, 6, 1) }},
 		{"one-bit PNG of 190 MP", "decoded by 4", func(w io.Writer) { blankPNG(w, 16_000, 12_000, 1, 0, 0) }},
 		{"GIF of 39 MP", "decoded by 4", func(w io.Writer) { blankGIF(w, 7800, 5000) }},
+		{"lossless WebP of 50 MP", "decoded by 2", func(w io.Writer) { flatVP8L(w, 8192, 6144) }},
 		{"JPEG of 800 MP", "image too large", func(w io.Writer) { flatProgressiveJPEG(w, 32_000, 25_000) }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -99,4 +100,17 @@ func flatProgressiveJPEG(w io.Writer, width, height int) {
 		_, _ = w.Write(make([]byte, (blocks+7)/8))
 	}
 	_, _ = w.Write([]byte{0xff, 0xd9})
+}
+
+// flatVP8L writes a lossless WebP whose every pixel is the same, in a code of no bits.
+func flatVP8L(w io.Writer, width, height int) {
+	body := binary.LittleEndian.AppendUint32([]byte{0x2f}, uint32(width-1)|uint32(height-1)<<14)
+	// No transform, cache or tiles; five times a code of one symbol, 0.
+	body = append(body, 0b1000_1000, 0b1000_1000, 0b0000_1000)
+	size := uint32(len(body) + len(body)%2)
+	_, _ = io.WriteString(w, "RIFF")
+	_, _ = w.Write(binary.LittleEndian.AppendUint32(nil, 12+size))
+	_, _ = io.WriteString(w, "WEBPVP8L")
+	_, _ = w.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(body))))
+	_, _ = w.Write(append(body, 0)[:size])
 }

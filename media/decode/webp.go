@@ -107,6 +107,9 @@ func (h *header) probeWebP(data []byte) error {
 	if whole := int64(h.width) * int64(h.height); whole != px {
 		h.decodeBytes += 4 * whole
 		h.convertBytes += 8 * whole
+	} else if frame.lossless {
+		h.rows = func(row func([]byte)) error { return readVP8L(frame.data, row) }
+		h.rowBytes = vp8lBytes(int64(frame.width), int64(frame.height), int64(len(frame.data)))
 	}
 	return nil
 }
