@@ -86,10 +86,10 @@ type Config struct {
 	Origins []string
 
 	// MaxBody bounds one picture (default 32 MiB), MaxBatch the pictures of one
-	// batch together (default 128 MiB), in bytes as they are sent.
+	// batch together (default 64 MiB), in bytes as they are sent.
 	MaxBody, MaxBatch int64
 	// Bodies bounds the memory of all encoded pictures under way, in bytes (default
-	// 256 MiB).
+	// 128 MiB).
 	Bodies int64
 	// AnswerTime bounds the work on one picture (default 2 min).
 	AnswerTime time.Duration
@@ -102,8 +102,8 @@ type Config struct {
 // Defaults of Config.
 const (
 	DefaultMaxBody    = 32 << 20
-	DefaultMaxBatch   = 128 << 20
-	DefaultBodies     = 256 << 20
+	DefaultMaxBatch   = 64 << 20
+	DefaultBodies     = 128 << 20
 	defaultAnswerTime = 2 * time.Minute
 )
 
@@ -121,6 +121,7 @@ type Server struct {
 	jobs        chan struct{} // wakes the workers
 	streams     chan struct{} // holds one token for each client that listens
 	sender      *webhook.Sender
+	drains      chan struct{} // holds one token for each upload that is drained
 	closing     chan struct{} // closed when Serve's context ends: streams end themselves
 	crossOrigin *http.CrossOriginProtection
 }
@@ -162,7 +163,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		Config: cfg, log: cfg.Logger, mux: http.NewServeMux(), bodies: newBudget(cfg.Bodies), cache: newCache(cfg.Now),
 		crossOrigin: http.NewCrossOriginProtection(), closing: make(chan struct{}),
-		addresses: newAddresses(cfg.AnonymousRate, cfg.Now), jobs: make(chan struct{}, jobWorkers), streams: make(chan struct{}, maxStreams),
+		addresses: newAddresses(cfg.AnonymousRate, cfg.Now), jobs: make(chan struct{}, jobWorkers), streams: make(chan struct{}, maxStreams), drains: make(chan struct{}, maxDrains),
 	}
 	s.metrics = newMetrics(s)
 	s.sender = webhook.New(webhook.Config{

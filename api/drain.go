@@ -11,6 +11,9 @@ import (
 const (
 	drainBytes = 64 << 20
 	drainTime  = 10 * time.Second
+	// maxDrains is how many uploads are drained at a time: their refusals have been
+	// sent, and those of others come first.
+	maxDrains = 16
 )
 
 // upload is a request's body that knows how far it was read.
@@ -28,8 +31,9 @@ func (u *upload) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// drain reads what is left of an upload that was answered before its end.
-func (u *upload) drain(w *recorder, r *http.Request) {
+// drain reads what is left of an upload that was answered before its end. Turns are
+// taken by the tokens that turn holds.
+func (u *upload) drain(w *recorder, r *http.Request, turn chan struct{}) {
 	if u.ended || r.ContentLength == 0 {
 		return
 	}
@@ -40,6 +44,14 @@ func (u *upload) drain(w *recorder, r *http.Request) {
 	}
 	// A client that waits for "100 Continue" will not send now.
 	if !u.begun && r.Header.Get("Expect") != "" {
+		return
+	}
+	wait := time.NewTimer(drainTime)
+	defer wait.Stop()
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+	case <-wait.C:
 		return
 	}
 	if control.SetReadDeadline(time.Now().Add(drainTime)) != nil {

@@ -49,7 +49,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		if failure == nil {
-			body.drain(answer, r)
+			body.drain(answer, r, s.drains)
 			answer.flushHeader()
 		}
 		s.observe(r, about, answer, time.Since(start))

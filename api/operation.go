@@ -34,8 +34,7 @@ func register[I, O any](s *Server, op huma.Operation, handler func(context.Conte
 		p, known := asProblem(err)
 		if !known {
 			s.log.Error("a request failed", "request_id", requestOf(ctx).id, "operation", op.OperationID, "error", err)
-			return nil, p
 		}
-		return nil, err
+		return nil, p
 	})
 }

@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +23,10 @@ import (
 	"github.com/maxmos001/bitmind-subnet/models"
 	"github.com/maxmos001/bitmind-subnet/subnet/store"
 )
+
+// pixelMemory is what decoded pictures and all else on Go's heap are expected to
+// take at most, in bytes.
+const pixelMemory = 384 << 20
 
 // service is the API and the page, as serve and localnet run them.
 type service struct {
@@ -39,6 +45,10 @@ type service struct {
 func (f *serviceFlags) open(ctx context.Context, listener net.Listener, database string, log *slog.Logger) (_ *service, err error) {
 	if err := f.check(); err != nil {
 		return nil, err
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		// Collect sooner rather than hold more than pictures and their pixels need.
+		debug.SetMemoryLimit(int64(f.memory)<<20 + pixelMemory)
 	}
 	s := &service{log: log}
 	s.cfg = api.Config{
