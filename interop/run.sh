@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the programs that others wrote against ours: the Python SDK in three
 # generations and btcli, unchanged, on the development chain; Python neurons
-# beside ours.
+# beside ours; a generated Python client on the service.
 #
 #   interop/run.sh            every part
 #   interop/run.sh PART...    only these, such as: interop/run.sh sdk-10.5.0 btcli
