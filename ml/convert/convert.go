@@ -231,7 +231,7 @@ func (c *converter) describe() detector.Description {
 		Licence: c.opts.Licence, TrainingData: c.opts.TrainingData,
 	}
 	if c.keptOutput {
-		d.Heatmap = c.described.Heatmap
+		d.Heatmap, d.Kinds = c.described.Heatmap, c.described.Kinds
 	}
 	return d
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/ml/onnx"
 	"github.com/maxmos001/bitmind-subnet/ml/onnx/onnxpb"
+	"github.com/maxmos001/bitmind-subnet/models"
 )
 
 // classifier is a model from elsewhere: the means of the three channels, times
@@ -338,6 +339,35 @@ func TestDescribed(t *testing.T) {
 
 // A description that cannot be read is no reason to refuse the model; one that
 // the caller has counts like one inside.
+// A detector whose heatmap is made at loading keeps it.
+func TestShippedKeepsItsHeatmap(t *testing.T) {
+	want, model, err := detector.Read(models.FS, models.Fast)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := detector.Pack(*want, model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := convert.Model(t.Context(), packed, convert.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want.Heatmap, result.Description.Heatmap); diff != "" {
+		t.Error(diff)
+	}
+	if notes := strings.Join(result.Notes, "\n"); !strings.Contains(notes, "calibration, heatmap") {
+		t.Error(notes)
+	}
+	d, err := detector.New(result.Description, result.Model, detector.Options{Extras: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDescribedElsewhere(t *testing.T) {
 	model := classifier{classes: 1, change: func(m *onnxpb.ModelProto) {
 		m.MetadataProps = []*onnxpb.StringStringEntryProto{{Key: proto.String(detector.MetadataKey), Value: proto.String("{")}}

@@ -76,6 +76,9 @@ func (c *converter) keep(d *detector.Description) {
 	if c.keptOutput && d.Heatmap != nil {
 		kept = append(kept, "heatmap")
 	}
+	if c.keptOutput && d.Kinds != nil {
+		kept = append(kept, "kinds")
+	}
 	c.note("it is a detector already; kept from its description: %s", strings.Join(kept, ", "))
 }
 
@@ -107,11 +110,11 @@ func (c *converter) keepOutput(d *detector.Description, resized bool) (same bool
 	left := func(option, described string) bool { return option == "" || option == described }
 	same = has(d.Output.Name) && left(c.opts.Output, d.Output.Name) && left(c.opts.Kind, d.Output.Kind) && len(c.opts.AIClasses) == 0
 	described := []string{d.Output.Name}
-	if d.Heatmap != nil {
+	if d.Heatmap != nil && !d.Heatmap.Added() {
 		described = append(described, d.Heatmap.Name)
 	}
-	// A heatmap has the size of its input.
-	c.keptOutput = same && (d.Heatmap == nil || !resized) && slices.EqualFunc(c.Graph.GetOutput(), described, func(v *onnxpb.ValueInfoProto, name string) bool {
+	// A heatmap has the size of its input, and kinds are told by what was seen at it.
+	c.keptOutput = same && (d.Heatmap == nil && d.Kinds == nil || !resized) && slices.EqualFunc(c.Graph.GetOutput(), described, func(v *onnxpb.ValueInfoProto, name string) bool {
 		return v.GetName() == name && onnx.PortOf(v).Type == "float"
 	})
 	if c.keptOutput {
@@ -129,6 +132,9 @@ func (c *converter) keepOutput(d *detector.Description, resized bool) (same bool
 	}
 	if d.Heatmap != nil {
 		c.note("its heatmap is left out")
+	}
+	if d.Kinds != nil {
+		c.note("its kinds are left out")
 	}
 	return same
 }

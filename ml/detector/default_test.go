@@ -92,6 +92,13 @@ func shippedHeatmap(t *testing.T, d, brief detector.Detector) {
 		}
 		least, most = min(least, v), max(most, v)
 	}
+	sights, err := d.(detector.Looker).Look(t.Context(), []image.Image{img})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := sights[0]; math.Abs(s.Score-score) > 1e-4 || (s.Kind != "") != d.Info().Kinds || !(s.KindProbability >= 0 && s.KindProbability <= 1) {
+		t.Errorf("seen is %+v, the score is %v", s, score)
+	}
 	if most-least < 0.05 {
 		t.Errorf("noise and a flat part have %v to %v", least, most)
 	}

@@ -49,7 +49,7 @@ func (x *extension) close(own *loaded) error {
 
 // extensible says whether the description names outputs that the graph lacks.
 func (d *Description) extensible() bool {
-	return d.Heatmap != nil && d.Heatmap.added() || d.Kinds != nil
+	return d.Heatmap != nil && d.Heatmap.Added() || d.Kinds != nil
 }
 
 // extend adds the outputs that the description names and the graph lacks.

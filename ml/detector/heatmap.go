@@ -38,8 +38,8 @@ type HeatmapOutput struct {
 	Patches *HeatmapPatches `json:"patches,omitempty"`
 }
 
-// added says whether the output is made at loading.
-func (h *HeatmapOutput) added() bool { return h.Windows != nil || h.Patches != nil }
+// Added says whether the output is made at loading: then the graph lacks it.
+func (h *HeatmapOutput) Added() bool { return h.Windows != nil || h.Patches != nil }
 
 // HeatmapPatches is a linear head on the tokens of one of the layers that the
 // detector pools. It was shown which parts of pictures were changed.

@@ -292,7 +292,7 @@ func (m *model) load(graph []byte, added bool) (_ *loaded, err error) {
 	}()
 	d := m.description
 	described := []string{d.Output.Name}
-	if d.Heatmap != nil && (!d.Heatmap.added() || added) {
+	if d.Heatmap != nil && (!d.Heatmap.Added() || added) {
 		l.heatmap = len(described)
 		described = append(described, d.Heatmap.Name)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"image"
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -100,6 +101,12 @@ func (l Localise) Run(ctx context.Context, items []Item) ([]Localisation, error)
 		h := fnv.New64a()
 		_, _ = h.Write([]byte(item.Name())) // never fails
 		rng := rand.New(rand.NewPCG(l.Seed, h.Sum64()))
+		was := math.NaN()
+		if l.Score != nil {
+			if was, err = l.Score.Detect(ctx, img); err != nil {
+				return nil, fmt.Errorf("%s: %w", item.Name(), err)
+			}
+		}
 		for _, way := range []string{Inpainted, Spliced} {
 			made, err := ChangePart(ctx, way, img, synthetic, rng)
 			if err != nil {
@@ -108,7 +115,7 @@ func (l Localise) Run(ctx context.Context, items []Item) ([]Localisation, error)
 			if made.Image == nil {
 				continue // no AI-generated picture is large enough
 			}
-			if err := l.measure(ctx, found[way], item, img, made, rng); err != nil {
+			if err := l.measure(ctx, found[way], item, was, made, rng); err != nil {
 				return nil, fmt.Errorf("%s: %w", item.Name(), err)
 			}
 		}
@@ -173,7 +180,7 @@ type places struct {
 
 type placed struct{ pointing, iou, auc map[string][]float64 }
 
-func (l Localise) measure(ctx context.Context, p *places, item Item, before *image.RGBA, made generate.Made, rng *rand.Rand) error {
+func (l Localise) measure(ctx context.Context, p *places, item Item, was float64, made generate.Made, rng *rand.Rand) error {
 	inside := cells(made.Mask)
 	n := 0
 	for _, in := range inside {
@@ -197,10 +204,6 @@ func (l Localise) measure(ctx context.Context, p *places, item Item, before *ima
 		p.area, p.raised, p.maps = map[string][]float64{}, map[string][]float64{}, map[string]*placed{}
 	}
 	if l.Score != nil {
-		was, err := l.Score.Detect(ctx, before)
-		if err != nil {
-			return err
-		}
 		raised := 0.0
 		if heatmap.Score > was {
 			raised = 1

@@ -39,7 +39,7 @@ func newTeacher(r *ort.Runtime, t *Teacher, a arch.Architecture, s Settings, opt
 	switch {
 	case a.Heatmap == nil:
 		return nil, fmt.Errorf("%w: %s has no patches to score; try: tiny-ladeda", ErrTeacher, a.Name)
-	case d.Heatmap == nil:
+	case d.Heatmap == nil || d.Heatmap.Added():
 		return nil, fmt.Errorf("%w: %s scores no patches; try: a detector of architecture ladeda", ErrTeacher, d.Name)
 	case d.Preprocess.Mean != a.Mean || d.Preprocess.Std != a.Std:
 		return nil, fmt.Errorf("%w: %s normalises pictures in another way than %s", ErrTeacher, d.Name, a.Name)

@@ -4,6 +4,7 @@
 //
 //	go run ./scripts/heads -model models/best kinds DATA...
 //	go run ./scripts/heads -model models/best patches DATA
+//	go run ./scripts/heads -model models/fast -window 3 windows
 //
 // kinds is the head that tells photographs from other pictures. It is measured on
 // sources that are left out of the training. DATA are labelled folders
@@ -13,7 +14,8 @@
 //
 // patches is the head of the heatmap. Real pictures of DATA's split "train" are
 // inpainted, and have parts of AI-generated ones put in; the head learns where.
-// "bitmind eval --localise" measures it.
+// "bitmind eval --localise" measures it. windows trains nothing: it says that the
+// heatmap is made by asking the detector's own head about windows.
 package main
 
 import (
@@ -37,12 +39,13 @@ func main() {
 	from := flag.Int("from", 4608, "kinds: first column of the features that the head reads")
 	to := flag.Int("to", 5376, "kinds: the column behind the last one")
 	cache := flag.String("cache", "", "kinds: `file` that keeps the features between runs")
-	l2 := flag.Float64("l2", 0.01, "kinds: strength of the regularisation")
+	l2 := flag.Float64("l2", 0.1, "kinds: strength of the regularisation")
 	layer := flag.Int("layer", 0, "patches: layer of tokens that the head reads, of those that are pooled")
-	grid := flag.Int("grid", 12, "patches: tokens each way")
+	grid := flag.Int("grid", 12, "patches, windows: patches each way")
 	width := flag.Int("width", 768, "patches: features of a token")
 	ridge := flag.Float64("ridge", 0.07, "patches: strength of the regularisation")
 	pictures := flag.Int("pictures", 300, "patches: real pictures to change")
+	window := flag.Int("window", 3, "windows: side of a window, in patches")
 	flag.Parse()
 	var err error
 	switch {
@@ -50,6 +53,11 @@ func main() {
 		err = trainKinds(*model, *from, *to, *cache, *l2, flag.Args()[1:])
 	case flag.Arg(0) == "patches" && flag.NArg() == 2:
 		err = trainPatches(*model, tokens{*layer, *grid, *width}, *ridge, *pictures, flag.Arg(1))
+	case flag.Arg(0) == "windows" && flag.NArg() == 1:
+		err = describe(*model, func(d *detector.Description) {
+			d.Heatmap = heatmap(d, *grid)
+			d.Heatmap.Windows = &detector.HeatmapWindows{Grid: *grid, Side: *window}
+		})
 	default:
 		flag.Usage()
 		os.Exit(2)
@@ -57,6 +65,13 @@ func main() {
 	if err != nil {
 		log.Fatal("error: ", err)
 	}
+}
+
+// heatmap is one of patches that cover the input.
+func heatmap(d *detector.Description, grid int) *detector.HeatmapOutput {
+	side, _ := d.Preprocess.Size()
+	stride := float64(side) / float64(grid)
+	return &detector.HeatmapOutput{Name: "heatmap", First: stride / 2, Stride: stride}
 }
 
 // graph is a detector's graph with one more output.

@@ -82,10 +82,8 @@ func trainPatches(model string, t tokens, ridge float64, pictures int, data stri
 		return err
 	}
 	return describe(model, func(d *detector.Description) {
-		stride := float64(width) / float64(t.grid)
-		d.Heatmap = &detector.HeatmapOutput{Name: "heatmap", First: stride / 2, Stride: stride, Patches: &detector.HeatmapPatches{
-			Layer: t.layer, Grid: t.grid, Weights: weights,
-		}}
+		d.Heatmap = heatmap(d, t.grid)
+		d.Heatmap.Patches = &detector.HeatmapPatches{Layer: t.layer, Grid: t.grid, Weights: weights}
 	})
 }
 
