@@ -20,6 +20,7 @@ import (
 	"github.com/maxmos001/bitmind-subnet/api/inspect"
 	"github.com/maxmos001/bitmind-subnet/api/schema"
 	"github.com/maxmos001/bitmind-subnet/internal/homedir"
+	"github.com/maxmos001/bitmind-subnet/media/decode"
 	"github.com/maxmos001/bitmind-subnet/models"
 	"github.com/maxmos001/bitmind-subnet/subnet/store"
 )
@@ -67,7 +68,8 @@ func (f *serviceFlags) open(ctx context.Context, listener net.Listener, database
 	if s.cfg.Poster, err = f.fetcher("--webhook.allow", f.webhookAllow); err != nil {
 		return nil, err
 	}
-	s.inspect = inspect.Config{Logger: log}
+	// A picture that does not fit the memory is read at a part of its size.
+	s.inspect = inspect.Config{Logger: log, Limits: decode.Limits{MinSide: decode.DetectorSide}}
 	if s.inspect.Provenance, err = f.origin.reader(ctx, log); err != nil {
 		return nil, err
 	}
