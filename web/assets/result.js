@@ -3,7 +3,7 @@ import { t } from './text.js';
 import { clock, el, icon } from './dom.js';
 import { progressText } from './many.js';
 import { pictureFigure } from './heatmap.js';
-import { dots, scale, why } from './verdict.js';
+import { dots, fact, scale, why } from './verdict.js';
 import { actions } from './actions.js';
 import { details, detectors, network, robustness } from './details.js';
 import { provenance } from './provenance.js';
@@ -59,6 +59,7 @@ function answer(item, does) {
     headline(d),
     d.bands && d.score !== undefined && scale(d.score, d.bands),
     el('p', { class: 'means' }, t('verdict.' + d.verdict + '_means')),
+    d.score !== undefined && fact(d, info.reference),
     truth,
     d.warnings?.length ? el('div', { class: 'callout' }, el('h3', {}, icon('warn'), t('warnings.title')), el('ul', {}, d.warnings.map(w => el('li', {}, w.text)))) : null,
     !d.media?.width && el('p', { class: 'soft' }, t('result.hash_only')));

@@ -27,13 +27,25 @@ export function dots(d, reference) {
     el('p', {}, t(less ? 'reference.less' : 'reference.more', { score: score(d.score) })),
     el('ul', { class: 'kinds' }, kinds.map(kind => {
       const share = less ? 1 - atLeast(reference[kind], d.score) : atLeast(reference[kind], d.score);
-      const n = Math.round(100 * share);
-      const words = share > 0 && share < 0.005 ? t('reference.under_one') : share < 1 && share > 0.995 ? t('reference.over_99') : String(n);
+      const words = ofHundred(share);
       return el('li', {},
-        grid(n, kind === 'ai' ? 'ai' : 'real', t('reference.dots', { n: words, kind: t('reference.' + kind) })),
+        grid(Math.round(100 * share), kind === 'ai' ? 'ai' : 'real', t('reference.dots', { n: words, kind: t('reference.' + kind) })),
         el('p', { 'aria-hidden': 'true' }, el('b', {}, words), ' ', t('reference.' + kind)));
     })),
     reference.data && el('p', { class: 'soft small' }, t('reference.data', { data: reference.data })));
+}
+
+// fact is how often the verdict's opposite scores so too, in a sentence.
+export function fact(d, reference) {
+  const real = d.verdict === 'real', list = reference?.[real ? 'ai' : 'photographs'];
+  if (list?.length !== 101) return null;
+  return el('p', { class: 'fact' }, real ? t('reference.fact_less', { n: ofHundred(1 - atLeast(list, d.score)) }) : t('reference.fact_more', { n: ofHundred(atLeast(list, d.score)) }));
+}
+
+function ofHundred(share) {
+  if (share > 0 && share < 0.005) return t('reference.under_one');
+  if (share < 1 && share > 0.995) return t('reference.over_99');
+  return String(Math.round(100 * share));
 }
 
 // atLeast is the share of pictures with a score of at least s, from the list for

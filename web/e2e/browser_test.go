@@ -196,19 +196,6 @@ func (b *tab) text(selector string) string {
 	return eval[string](b, fmt.Sprintf(`document.querySelector(%q)?.innerText ?? ''`, selector))
 }
 
-// forget drops the troubles so far that hold a text: they were expected.
-func (b *tab) forget(text string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var left []string
-	for _, trouble := range b.troubles {
-		if !strings.Contains(trouble, text) {
-			left = append(left, trouble)
-		}
-	}
-	b.troubles = left
-}
-
 // fits fails the test where the page is wider than the window.
 func (b *tab) fits() {
 	b.Helper()

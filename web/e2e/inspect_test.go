@@ -256,7 +256,7 @@ func TestAnswerActions(t *testing.T) {
 	if rows := eval[int](b, `document.querySelectorAll('.detectors tbody tr').length`); rows != 2 {
 		t.Errorf("%d detectors side by side, want 2", rows)
 	}
-	for _, part := range []string{".why li", ".robustness .rows", ".provenance", ".scale"} {
+	for _, part := range []string{".fact", ".reference .kinds", ".why li", ".robustness .rows", ".provenance", ".scale"} {
 		if b.text(part) == "" {
 			t.Errorf("the answer has no %s", part)
 		}
