@@ -85,11 +85,11 @@ type Config struct {
 	// Origins are the sites whose pages may ask, such as https://example.com.
 	Origins []string
 
-	// MaxBody bounds one picture (default 32 MiB), MaxBatch the pictures of one
+	// MaxBody bounds one picture (default 80 MiB), MaxBatch the pictures of one
 	// batch together (default 64 MiB), in bytes as they are sent.
 	MaxBody, MaxBatch int64
 	// Bodies bounds the memory of all encoded pictures under way, in bytes (default
-	// 128 MiB).
+	// 320 MiB): one in base64 takes up to three times its size.
 	Bodies int64
 	// AnswerTime bounds the work on one picture (default 2 min).
 	AnswerTime time.Duration
@@ -101,9 +101,9 @@ type Config struct {
 
 // Defaults of Config.
 const (
-	DefaultMaxBody    = 32 << 20
+	DefaultMaxBody    = 80 << 20 // a 50-megapixel PNG of a photograph has some 75 MB
 	DefaultMaxBatch   = 64 << 20
-	DefaultBodies     = 128 << 20
+	DefaultBodies     = 320 << 20
 	defaultAnswerTime = 2 * time.Minute
 )
 

@@ -11,7 +11,6 @@ package client
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,16 +77,41 @@ func New(server string, opts Options) (*Client, error) {
 
 // Detect judges a picture, given by its encoded bytes.
 func (c *Client) Detect(ctx context.Context, picture []byte, opts schema.Options) (*schema.Detection, error) {
-	return c.ask(ctx, schema.Question{Image: base64.StdEncoding.EncodeToString(picture), Options: opts})
+	query, err := optionsQuery(opts)
+	if err != nil {
+		return nil, err
+	}
+	return decoded[schema.Detection](c.do(ctx, call{http.MethodPost, "/v1/detect", query, "application/octet-stream", picture}))
+}
+
+// optionsQuery gives options as the query parameters that stand beside raw bytes.
+func optionsQuery(opts schema.Options) (url.Values, error) {
+	text, err := json.Marshal(opts)
+	if err != nil {
+		return nil, err
+	}
+	var values map[string]any
+	if err := json.Unmarshal(text, &values); err != nil {
+		return nil, err
+	}
+	query := url.Values{}
+	for name, value := range values {
+		if list, ok := value.([]any); ok {
+			texts := make([]string, len(list))
+			for i, v := range list {
+				texts[i] = fmt.Sprint(v)
+			}
+			query.Set(name, strings.Join(texts, ","))
+			continue
+		}
+		query.Set(name, fmt.Sprint(value))
+	}
+	return query, nil
 }
 
 // DetectURL has the server fetch a picture and judge it.
 func (c *Client) DetectURL(ctx context.Context, address string, opts schema.Options) (*schema.Detection, error) {
-	return c.ask(ctx, schema.Question{URL: address, Options: opts})
-}
-
-func (c *Client) ask(ctx context.Context, q schema.Question) (*schema.Detection, error) {
-	return send[schema.Detection](ctx, c, http.MethodPost, "/v1/detect", nil, q)
+	return send[schema.Detection](ctx, c, http.MethodPost, "/v1/detect", nil, schema.Question{URL: address, Options: opts})
 }
 
 // Batch judges up to 100 pictures. An item that failed has an error in place of a
@@ -164,13 +188,13 @@ func (c *Client) Detections(ctx context.Context, f Filter) iter.Seq2[schema.Dete
 
 // Feedback says whether an answer was right.
 func (c *Client) Feedback(ctx context.Context, id string, f schema.Feedback) error {
-	_, err := c.do(ctx, http.MethodPost, "/v1/detections/"+url.PathEscape(id)+"/feedback", nil, f)
+	_, err := send[schema.Detection](ctx, c, http.MethodPost, "/v1/detections/"+url.PathEscape(id)+"/feedback", nil, f)
 	return err
 }
 
 // Delete removes an answer and all that is kept of it.
 func (c *Client) Delete(ctx context.Context, id string) error {
-	_, err := c.do(ctx, http.MethodDelete, "/v1/detections/"+url.PathEscape(id), nil, nil)
+	_, err := c.do(ctx, call{method: http.MethodDelete, path: "/v1/detections/" + url.PathEscape(id)})
 	return err
 }
 
@@ -179,7 +203,7 @@ func (c *Client) Heatmap(ctx context.Context, d *schema.Detection) ([]byte, erro
 	if d.Heatmap == nil {
 		return nil, errors.New("the answer has no heatmap; try: to ask with Options.Heatmap")
 	}
-	return c.do(ctx, http.MethodGet, d.Heatmap.URL, nil, nil)
+	return c.do(ctx, call{method: http.MethodGet, path: d.Heatmap.URL})
 }
 
 // Models lists the server's detectors, the default one first.
@@ -187,38 +211,51 @@ func (c *Client) Models(ctx context.Context) (*schema.Models, error) {
 	return send[schema.Models](ctx, c, http.MethodGet, "/v1/models", nil, nil)
 }
 
+// send asks with a JSON body, where there is one, and reads a JSON reply.
 func send[Reply any](ctx context.Context, c *Client, method, path string, query url.Values, body any) (*Reply, error) {
-	data, err := c.do(ctx, method, path, query, body)
+	request := call{method: method, path: path, query: query}
+	if body != nil {
+		var err error
+		if request.body, err = json.Marshal(body); err != nil {
+			return nil, err
+		}
+		request.kind = "application/json"
+	}
+	return decoded[Reply](c.do(ctx, request))
+}
+
+func decoded[Reply any](data []byte, err error) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
 	reply := new(Reply)
 	if err := json.Unmarshal(data, reply); err != nil {
-		return nil, fmt.Errorf("reading the server's reply to %s %s: %w", method, path, err)
+		return nil, fmt.Errorf("reading the server's reply: %w; try: the address of a bitmind server", err)
 	}
 	return reply, nil
 }
 
+// call is a request.
+type call struct {
+	method, path string
+	query        url.Values
+	kind         string // of the body
+	body         []byte
+}
+
 // do sends a request until it is answered, and gives the reply's body.
-func (c *Client) do(ctx context.Context, method, path string, query url.Values, body any) ([]byte, error) {
-	var encoded []byte
-	if body != nil {
-		var err error
-		if encoded, err = json.Marshal(body); err != nil {
-			return nil, err
-		}
-	}
+func (c *Client) do(ctx context.Context, r call) ([]byte, error) {
 	target := *c.base
-	target.Path += path
-	target.RawQuery = query.Encode()
+	target.Path += r.path
+	target.RawQuery = r.query.Encode()
 	// The same for every try, so that one which was carried out, though its reply was
 	// lost, is not carried out again.
 	key := ""
-	if method == http.MethodPost {
+	if r.method == http.MethodPost {
 		key = uuid.NewString()
 	}
 	for try := 0; ; try++ {
-		data, wait, err := c.once(ctx, method, target.String(), encoded, key)
+		data, wait, err := c.once(ctx, r, target.String(), key)
 		if err == nil || wait < 0 || try >= c.retries || ctx.Err() != nil {
 			return data, err
 		}
@@ -233,13 +270,13 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 
 // once sends a request. Where it fails, wait says when it can be sent again: 0 for
 // soon, below 0 for never.
-func (c *Client) once(ctx context.Context, method, target string, body []byte, key string) (data []byte, wait time.Duration, err error) {
-	request, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
+func (c *Client) once(ctx context.Context, r call, target, key string) (data []byte, wait time.Duration, err error) {
+	request, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(r.body))
 	if err != nil {
 		return nil, -1, err
 	}
-	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
+	if r.kind != "" {
+		request.Header.Set("Content-Type", r.kind)
 	}
 	if key != "" {
 		request.Header.Set("Idempotency-Key", key)

@@ -80,6 +80,11 @@ func TestDetect(t *testing.T) {
 	if err != nil || d.Status != schema.StatusDone || d.Score == nil || d.ExternalID != "mine" || d.Media.Width != 300 {
 		t.Fatalf("%+v, %v", d, err)
 	}
+	no, limit := false, 0.25
+	d, err = c.Detect(t.Context(), picture(t), schema.Options{Models: []string{"random"}, Robustness: &no, Threshold: &limit, ExternalID: "a, b & c"})
+	if err != nil || d.Robustness != nil || d.Bands.AIAbove != limit || d.ExternalID != "a, b & c" {
+		t.Errorf("with options: %+v, %v", d, err)
+	}
 	models, err := c.Models(t.Context())
 	if err != nil || len(models.Items) != 1 || models.Items[0].Name != "random" {
 		t.Errorf("models %+v, %v", models, err)

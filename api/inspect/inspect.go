@@ -36,6 +36,13 @@ type Model struct {
 	Reference *schema.Reference // nil where it was not measured
 }
 
+// The defaults of memory, in bytes: a 24-megapixel photograph fits whole, and two of
+// them at once.
+const (
+	maxMemory     = 110_000_000
+	defaultMemory = 200_000_000
+)
+
 // Provenance reads what a picture's file says of its origin.
 type Provenance func(ctx context.Context, data []byte) provenance.Report
 
@@ -50,8 +57,13 @@ type Config struct {
 	Network Network
 	// Provenance may be nil: then answers have none.
 	Provenance Provenance
-	// Limits bound one picture.
+	// Limits bound one picture. One that does not fit MaxMemory (default 110 MB) is
+	// read at a part of its size, as far as MinSide allows (default
+	// decode.DetectorSide).
 	Limits decode.Limits
+	// Memory bounds what all pictures under way take to decode, in bytes (default 200
+	// MB); further ones wait.
+	Memory int64
 	// Slots is how many pictures are worked on at a time; 0 means twice the cores.
 	Slots int
 	// MaxWaiting is how many more may wait (default 256), MaxWait for how long they
@@ -77,6 +89,7 @@ type Inspector struct {
 	cfg     Config
 	models  []*served
 	queue   *queue
+	memory  *decode.Budget
 	drawing chan struct{} // holds a token while a heatmap is made
 	ready   atomic.Bool
 	listing schema.Models
@@ -103,11 +116,21 @@ func New(cfg Config) (*Inspector, error) {
 	if cfg.MaxWait <= 0 {
 		cfg.MaxWait = 20 * time.Second
 	}
+	if cfg.Limits.MinSide == 0 {
+		cfg.Limits.MinSide = decode.DetectorSide
+	}
+	if cfg.Limits.MaxMemory <= 0 {
+		cfg.Limits.MaxMemory = maxMemory
+	}
+	if cfg.Memory <= 0 {
+		cfg.Memory = defaultMemory
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	in := &Inspector{
 		cfg: cfg, queue: newQueue(cfg.Slots, cfg.MaxWaiting, cfg.MaxWait), drawing: make(chan struct{}, 1),
+		memory: decode.NewBudget(cfg.Memory),
 	}
 	names := map[string]bool{NetworkName: cfg.Network != nil}
 	for _, m := range cfg.Models {

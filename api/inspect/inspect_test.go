@@ -346,3 +346,30 @@ func TestModels(t *testing.T) {
 		}
 	}
 }
+
+// Large pictures are read at a part of their size, and take turns.
+func TestLargePictures(t *testing.T) {
+	in := start(t, Config{
+		Models: []Model{{Name: "first", Detector: brightness{}}},
+		Limits: decode.Limits{MaxMemory: 12_000_000}, Memory: 13_000_000,
+	})
+	data := noisy(t, 2400, 2200, 80) // 28 MB at its full size
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			got, err := in.Inspect(t.Context(), data, schema.Options{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			d := got.Detection
+			if d.Media.Width != 2400 || len(d.Warnings) != 1 || d.Warnings[0].Code != decode.WarnReduced {
+				t.Errorf("%+v, %+v", d.Media, d.Warnings)
+			}
+		})
+	}
+	wg.Wait()
+	if _, err := in.Inspect(t.Context(), noisy(t, 9000, 1000, 80), schema.Options{}); err == nil || !strings.Contains(err.Error(), "too large") {
+		t.Errorf("a picture that cannot be reduced: %v", err)
+	}
+}

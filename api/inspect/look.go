@@ -53,8 +53,18 @@ type said struct {
 
 func (l *look) run(ctx context.Context) (Result, error) {
 	begin := time.Now()
-	var err error
-	if l.img, l.info, err = decode.Decode(l.data, l.in.cfg.Limits); err != nil {
+	limits := l.in.cfg.Limits
+	cost, err := decode.Cost(l.data, limits)
+	if err != nil {
+		return Result{}, err
+	}
+	if limits.Room, err = l.in.memory.Reserve(ctx, cost); err != nil {
+		return Result{}, err
+	}
+	defer limits.Room.Release()
+	l.timing.QueueMS += ms(time.Since(begin))
+	begin = time.Now()
+	if l.img, l.info, err = decode.Decode(l.data, limits); err != nil {
 		return Result{}, err
 	}
 	l.timing.DecodeMS = ms(time.Since(begin))
