@@ -89,7 +89,7 @@ type Config struct {
 	// batch together (default 64 MiB), in bytes as they are sent.
 	MaxBody, MaxBatch int64
 	// Bodies bounds the memory of all encoded pictures under way, in bytes (default
-	// 320 MiB): one in base64 takes up to three times its size.
+	// 256 MiB): one in base64 takes up to three times its size.
 	Bodies int64
 	// AnswerTime bounds the work on one picture (default 2 min).
 	AnswerTime time.Duration
@@ -103,7 +103,7 @@ type Config struct {
 const (
 	DefaultMaxBody    = 80 << 20 // a 50-megapixel PNG of a photograph has some 75 MB
 	DefaultMaxBatch   = 64 << 20
-	DefaultBodies     = 320 << 20
+	DefaultBodies     = 256 << 20
 	defaultAnswerTime = 2 * time.Minute
 )
 

@@ -9,6 +9,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -372,4 +373,29 @@ func TestLargePictures(t *testing.T) {
 	if _, err := in.Inspect(t.Context(), noisy(t, 9000, 1000, 80), schema.Options{}); err == nil || !strings.Contains(err.Error(), "too large") {
 		t.Errorf("a picture that cannot be reduced: %v", err)
 	}
+}
+
+// An answer that is kept does not keep its picture.
+func TestAnswersAreLight(t *testing.T) {
+	in := start(t, Config{Models: []Model{{Name: "first", Detector: brightness{}}}})
+	data := grey(t, 2000, 2000, 9) // 16 MB
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapInuse
+	}
+	before := heap()
+	var kept []Result
+	for range 8 {
+		got, err := in.Inspect(t.Context(), data, schema.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept = append(kept, got)
+	}
+	if grown := int64(heap()) - int64(before); grown > 32<<20 {
+		t.Errorf("%d answers hold %d MB", len(kept), grown>>20)
+	}
+	runtime.KeepAlive(kept)
 }

@@ -137,7 +137,8 @@ func (l *look) run(ctx context.Context) (Result, error) {
 		l.timing.HeatmapMS = ms(time.Since(begin))
 	}
 	d.Confidence, d.Explanation = words(&d, l.reference())
-	d.Timing = &l.timing
+	timing := l.timing // a pointer into l would keep the picture in memory as long as the answer
+	d.Timing = &timing
 	result.Detection = d
 	return result, nil
 }

@@ -21,7 +21,7 @@ func TestServeUsage(t *testing.T) {
 		{"--listen [::]:0", "there is no key yet"},
 		{"--listen nowhere", "try: --listen 127.0.0.1:0"},
 		{"--max-body 0", "--max-body 0; try: 1 to 1024"},
-		{"--memory 16", "--memory 16; try: at least four times --max-body"},
+		{"--memory 16", "--memory 16; try: at least three times --max-body"},
 		{"--cors.origin *", "not a site's origin; try: https://example.com"},
 		{"--fetch.allow a/b", `names no host; try: a name`},
 		{"--webhook.allow x:0", `"0" is not a port`},

@@ -27,7 +27,7 @@ import (
 
 // pixelMemory is what decoded pictures and all else on Go's heap are expected to
 // take at most, in bytes.
-const pixelMemory = 384 << 20
+const pixelMemory = 300 << 20
 
 // service is the API and the page, as serve and localnet run them.
 type service struct {
@@ -124,6 +124,7 @@ func openModels(names []string, flags modelFlags, log *slog.Logger) (list []insp
 	if len(names) == 0 {
 		names = []string{flags.fallback()}
 	}
+	flags.extras = true // any question may ask for a heatmap
 	for _, name := range names {
 		flags.path = name
 		d, err := flags.open(log)

@@ -60,8 +60,8 @@ func (f *serviceFlags) check() error {
 	switch {
 	case f.maxBody < 1 || f.maxBody > 1024:
 		return usagef("--max-body %d; try: 1 to 1024 MB", f.maxBody)
-	case f.memory < 4*f.maxBody || f.memory > 1<<20:
-		return usagef("--memory %d; try: at least four times --max-body, which is %d", f.memory, f.maxBody)
+	case f.memory < 3*f.maxBody || f.memory > 1<<20:
+		return usagef("--memory %d; try: at least three times --max-body, which is %d", f.memory, f.maxBody)
 	case f.rate < -1 || f.rate > 1_000_000:
 		return usagef("--anonymous.rate %d; try: 60, or 0 for no limit", f.rate)
 	case f.keep < 0 || f.keep > 36500:
