@@ -121,7 +121,7 @@ func (l *look) run(ctx context.Context) (Result, error) {
 	}
 	for _, a := range answers {
 		if d.Media.Kind == "" {
-			d.Media.Kind = a.Kind
+			d.Media.Kind = kindOf(a.Kind)
 		}
 	}
 	d.Warnings = append(l.warnings(), outside(d.Media.Kind)...)

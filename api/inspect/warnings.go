@@ -14,9 +14,7 @@ const (
 	WarnRecompressed = "recompressed"
 	WarnElongated    = "elongated"
 	WarnArt          = "drawing_or_painting"
-	WarnRender       = "rendered"
 	WarnScreenshot   = "screenshot_like"
-	WarnGraphic      = "flat_graphic"
 )
 
 const (
@@ -53,19 +51,24 @@ func (l *look) warnings() []schema.Warning {
 	return all
 }
 
+// kindOf is what an answer says of a picture's kind. Detectors tell photographs from
+// the rest much better than they tell the rest apart, so most of it goes together.
+func kindOf(kind string) string {
+	switch kind {
+	case detector.Render, detector.Graphic:
+		return detector.Art
+	}
+	return kind
+}
+
 // outside warns of kinds of pictures on which detectors are wrong more often than
 // on photographs, as their model cards measure.
 func outside(kind string) []schema.Warning {
-	const more = ": detectors call such pictures AI-generated too often, even when people made them."
 	switch kind {
 	case detector.Art:
-		return []schema.Warning{{Code: WarnArt, Text: "This looks like a drawing or painting" + more}}
-	case detector.Render:
-		return []schema.Warning{{Code: WarnRender, Text: "This looks like a computer rendering" + more}}
+		return []schema.Warning{{Code: WarnArt, Text: "This looks like a drawing, painting or other picture that no camera took: detectors call such pictures AI-generated too often, even when people made them."}}
 	case detector.Screenshot:
 		return []schema.Warning{{Code: WarnScreenshot, Text: "This looks like a screenshot or document, for which the detectors were not made."}}
-	case detector.Graphic:
-		return []schema.Warning{{Code: WarnGraphic, Text: "This looks like a flat graphic, for which the detectors were not made."}}
 	}
 	return nil
 }

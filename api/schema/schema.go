@@ -99,7 +99,7 @@ type Media struct {
 	Height int    `json:"height,omitempty" doc:"pixels, upright"`
 	Format string `json:"format,omitempty" doc:"jpeg, png, webp, gif, heic, avif, tiff, bmp or mpo"`
 	Bytes  int64  `json:"bytes,omitempty"`
-	Kind   string `json:"kind,omitempty" doc:"what the picture seems to be: photograph, art, render, screenshot_or_document, graphic"`
+	Kind   string `json:"kind,omitempty" doc:"what the picture seems to be: photograph, art (drawing, painting, rendering, graphic) or screenshot_or_document"`
 }
 
 // Bands are the limits of the three verdicts.
