@@ -58,16 +58,11 @@ func (l *look) heatmap(ctx context.Context) (*schema.Heatmap, []byte, error) {
 	return &schema.Heatmap{Model: m.Name, Mask: &mask, Summary: whereabouts(grid)}, data.Bytes(), nil
 }
 
-// whereabouts says in words which part of the picture raises the score.
+// whereabouts says in words which part of the picture raises the score most. How
+// much of it does says little: detectors compare the parts with each other.
 func whereabouts(g *detector.Grid) string {
-	above := 0
-	for _, v := range g.Values {
-		if v > raisesScore {
-			above++
-		}
-	}
-	if above == 0 {
-		return "No part of the picture by itself looks AI-generated."
+	if !slices.ContainsFunc(g.Values, func(v float64) bool { return v > raisesScore }) {
+		return "No part of the picture raises the score by itself."
 	}
 	x, y := g.Peak()
 	row := [...]string{"top", "middle", "bottom"}[3*y/g.Height]
@@ -76,5 +71,5 @@ func whereabouts(g *detector.Grid) string {
 	if row == column {
 		place = row
 	}
-	return fmt.Sprintf("About %d %% of the picture by itself looks AI-generated, most of all the %s.", max(100*above/len(g.Values), 1), place)
+	return fmt.Sprintf("The %s of the picture raises the score most.", place)
 }
