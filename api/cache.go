@@ -73,15 +73,6 @@ func (c *cache) get(id string) (cached, bool) {
 	return *item, true
 }
 
-// change edits an answer that is held.
-func (c *cache) change(id string, edit func(*schema.Detection)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if element := c.byID[id]; element != nil {
-		edit(&element.Value.(*cached).detection)
-	}
-}
-
 // drop forgets an answer.
 func (c *cache) drop(id string) {
 	c.mu.Lock()

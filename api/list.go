@@ -29,11 +29,6 @@ type listInput struct {
 	Accept     string    `header:"Accept" hidden:"true"`
 }
 
-type listOutput struct {
-	Link string `header:"Link" doc:"the next page, where there is one"`
-	Body any
-}
-
 func (s *Server) registerList() {
 	op := scoped(store.ScopeRead, huma.Operation{
 		OperationID: "list-detections", Method: http.MethodGet, Path: "/v1/detections", Tags: []string{"Detections"},

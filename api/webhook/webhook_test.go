@@ -52,7 +52,8 @@ func TestVerify(t *testing.T) {
 			t.Errorf("at %v: %v, want it refused", at, err)
 		}
 	}
-	if SecretFor("m", "a") == SecretFor("m", "b") || SecretFor("m", "a") == SecretFor("n", "a") || SecretFor("m", "a") != SecretFor("m", "a") {
+	first, again := SecretFor("m", "a"), SecretFor("m", "a")
+	if first == SecretFor("m", "b") || first == SecretFor("n", "a") || first != again {
 		t.Error("secrets are not one for each key")
 	}
 }
