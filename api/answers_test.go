@@ -411,3 +411,38 @@ func TestJobs(t *testing.T) {
 		s.json("/v1/detect", schema.Question{Image: base64Sample(t), Options: schema.Options{WebhookURL: address}}).problem(422, "invalid")
 	}
 }
+
+// What no database can hold is refused before any work is done for it, wherever it
+// stands.
+func TestTextsThatCannotBeStored(t *testing.T) {
+	s := start(t, nil)
+	q := schema.Question{Image: base64Sample(t), Options: schema.Options{ExternalID: "a\x00b"}}
+	if p := s.json("/v1/detect", q).problem(422, "invalid"); p.Errors[0].Location != "body.external_id" {
+		t.Errorf("%+v", p)
+	}
+	form, kind := formOf(t, field{name: "file", file: "a.jpg", data: sample(t)}, field{name: "external_id", data: []byte("a\x00")})
+	s.ask(http.MethodPost, "/v1/detect", form, "Content-Type", kind).problem(422, "invalid")
+	for _, path := range []string{
+		"/v1/detect?external_id=%00", "/v1/detections?external_id=a%00", "/v1/detections?model=%ff", "/v1/detections/%00", "/v1/shared/%ed%a0%80", "/%00",
+	} {
+		s.ask(http.MethodPost, path, bytes.NewReader(sample(t))).problem(400, "bad_request")
+	}
+	var list schema.Detections
+	if s.get("/v1/detections").into(200, &list); len(list.Items) > 0 {
+		t.Errorf("%d were judged", len(list.Items))
+	}
+	d := s.ask1().detection()
+	s.json("/v1/detections/"+d.ID+"/feedback", schema.Feedback{Kind: "right", Comment: "\x00"}).problem(422, "invalid")
+	// All else is text, and comes back as it was.
+	const odd = "é🙂\u202e\x1b[31m\t<b>"
+	if got := s.json("/v1/detect", schema.Question{Image: base64Sample(t), Options: schema.Options{ExternalID: odd}}).detection(); got.ExternalID != odd {
+		t.Errorf("%q", got.ExternalID)
+	}
+	s.json("/v1/detections/"+d.ID+"/feedback", schema.Feedback{Kind: "right", Comment: odd}).detection()
+}
+
+func TestTimesInWords(t *testing.T) {
+	if p := start(t, nil).get("/v1/detections?since=yesterday").problem(422, "invalid"); !strings.Contains(p.Detail, "query.since: not a time of RFC 3339; try: 2026-") {
+		t.Error(p.Detail)
+	}
+}

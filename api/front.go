@@ -3,9 +3,11 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -58,6 +60,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler)
 		}
 	}()
+	if !isText(r.URL) {
+		writeProblem(answer, r, problem(schema.CodeBadRequest, "the address holds what is no text in UTF-8; try: without %%00 and half characters"))
+		return
+	}
 	if done := s.guard(answer, r); done {
 		return
 	}
@@ -68,6 +74,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	about.asker = who
 	s.route(answer, r)
+}
+
+// isText says whether an address's path and parameters are what a database can look
+// for: UTF-8 without the character U+0000.
+func isText(u *url.URL) bool {
+	sane := func(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
+	if !sane(u.Path) {
+		return false
+	}
+	for name, values := range u.Query() {
+		if !sane(name) || !sane(strings.Join(values, "")) {
+			return false
+		}
+	}
+	return true
 }
 
 // route finds the handler; where there is none it says so as a problem.

@@ -28,7 +28,7 @@ const (
 // Options are the choices of a question. In JSON they stand beside url or image;
 // with raw bytes they are query parameters of the same names, with a form fields.
 type Options struct {
-	ExternalID string   `json:"external_id,omitempty" maxLength:"200" doc:"your own name for the picture; comes back in the answer and can be listed by"`
+	ExternalID string   `json:"external_id,omitempty" maxLength:"200" pattern:"^[^\\x00]*$" patternDescription:"text without the character U+0000" doc:"your own name for the picture; comes back in the answer and can be listed by"`
 	Models     []string `json:"models,omitempty" maxItems:"8" doc:"names of detectors to ask, the first one decides; default: the server's default"`
 	Heatmap    bool     `json:"heatmap,omitempty" doc:"also say where in the picture: takes longer"`
 	// Robustness and Provenance are on where nothing is said.
@@ -197,7 +197,7 @@ const (
 // Feedback says whether a verdict was right.
 type Feedback struct {
 	Kind    string `json:"kind" enum:"false_positive,false_negative,right" doc:"false_positive: a real picture was called AI-generated; false_negative: the reverse"`
-	Comment string `json:"comment,omitempty" maxLength:"1000"`
+	Comment string `json:"comment,omitempty" maxLength:"1000" pattern:"^[^\\x00]*$" patternDescription:"text without the character U+0000"`
 }
 
 // Share is a public link to one answer.
