@@ -156,7 +156,7 @@ func (f *Fetcher) checkURL(u *url.URL) error {
 		return nil
 	}
 	if !public(addr) {
-		return refusedAddress(host)
+		return f.refusedAddress(host)
 	}
 	return refusedPort(port)
 }
@@ -170,8 +170,8 @@ func (f *Fetcher) portExcepted(name string, port uint16) bool {
 	return slices.ContainsFunc(f.allow, func(e exception) bool { return e.net.IsValid() && (e.port == 0 || e.port == port) })
 }
 
-func refusedAddress(host string) error {
-	return fmt.Errorf("%w: %s is not on the public internet; try: send the picture itself, or start the server with --fetch.allow %s", ErrRefused, host, host)
+func (f *Fetcher) refusedAddress(host string) error {
+	return fmt.Errorf("%w: %s is not on the public internet; try: %s, or start the server with %s %s", ErrRefused, host, f.cfg.Instead, f.cfg.Option, host)
 }
 
 func refusedPort(port uint16) error {
@@ -217,13 +217,13 @@ func (f *Fetcher) dial(ctx context.Context, _, address string) (net.Conn, error)
 		return !f.permitted(name, netip.AddrPortFrom(a, uint16(port)))
 	})
 	if len(addrs) == 0 {
-		return nil, refusedAddress(name)
+		return nil, f.refusedAddress(name)
 	}
 	dialer := net.Dialer{Timeout: f.cfg.Idle, Control: func(_, address string, _ syscall.RawConn) error {
 		// Once more, of what the system is about to connect to.
 		at, err := netip.ParseAddrPort(address)
 		if err != nil || !f.permitted(name, at) {
-			return refusedAddress(name)
+			return f.refusedAddress(name)
 		}
 		return nil
 	}}

@@ -3,7 +3,7 @@
 // name is resolved once, the addresses are checked, and the connection is made to
 // the very address that was checked, after every redirect too.
 //
-//	f := fetch.New(fetch.Config{})
+//	f, err := fetch.New(fetch.Config{})
 //	reply, err := f.Get(ctx, "https://example.com/photo.jpg")
 //	defer reply.Close()
 //	data, err := io.ReadAll(reply)
@@ -51,6 +51,9 @@ type Config struct {
 	Allow []string
 	// AllowAddress permits single addresses beyond that; nil permits none.
 	AllowAddress func(netip.AddrPort) bool
+	// Option is the flag that sets Allow, for the errors (default --fetch.allow), and
+	// Instead what else to try than it (default: send the picture itself).
+	Option, Instead string
 	// Resolver is asked for names; nil is the system's.
 	Resolver Resolver
 	// UserAgent is sent with each request.
@@ -80,6 +83,12 @@ func New(cfg Config) (*Fetcher, error) {
 	}
 	if cfg.Resolver == nil {
 		cfg.Resolver = net.DefaultResolver
+	}
+	if cfg.Option == "" {
+		cfg.Option = "--fetch.allow"
+	}
+	if cfg.Instead == "" {
+		cfg.Instead = "send the picture itself"
 	}
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = "bitmind"
@@ -169,7 +178,7 @@ func (f *Fetcher) Get(ctx context.Context, address string) (*Reply, error) {
 	request.Header.Set("Accept-Encoding", "identity")
 	response, err := f.client.Do(request)
 	if err != nil {
-		err = explain(ctx, u, err)
+		err = f.explain(ctx, u, err)
 		cancel()
 		return nil, err
 	}
@@ -199,7 +208,7 @@ func (f *Fetcher) Post(ctx context.Context, address string, header http.Header, 
 	request.Header.Set("User-Agent", f.cfg.UserAgent)
 	response, err := f.client.Do(request)
 	if err != nil {
-		return 0, explain(ctx, u, err)
+		return 0, f.explain(ctx, u, err)
 	}
 	defer response.Body.Close()
 	return response.StatusCode, nil
@@ -208,7 +217,7 @@ func (f *Fetcher) Post(ctx context.Context, address string, header http.Header, 
 var errTime = errors.New("it took too long")
 
 // explain tells a failed request without what it shows of this machine's network.
-func explain(ctx context.Context, u *url.URL, err error) error {
+func (f *Fetcher) explain(ctx context.Context, u *url.URL, err error) error {
 	var dns *net.DNSError
 	switch {
 	case errors.Is(err, ErrRefused), errors.Is(err, ErrFailed):
@@ -218,11 +227,11 @@ func explain(ctx context.Context, u *url.URL, err error) error {
 		}
 		return err
 	case context.Cause(ctx) == errTime:
-		return fmt.Errorf("%w: %s did not answer in time; try: again, or send the picture itself", ErrFailed, u.Hostname())
+		return fmt.Errorf("%w: %s did not answer in time; try: again, or %s", ErrFailed, u.Hostname(), f.cfg.Instead)
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return fmt.Errorf("%w: there is no host %s", ErrFailed, u.Hostname())
 	}
-	return fmt.Errorf("%w: %s does not answer; try: again, or send the picture itself", ErrFailed, u.Hostname())
+	return fmt.Errorf("%w: %s does not answer; try: again, or %s", ErrFailed, u.Hostname(), f.cfg.Instead)
 }

@@ -62,10 +62,10 @@ func (f *serviceFlags) open(ctx context.Context, listener net.Listener, database
 			s.cfg.AnonymousRate = 0
 		}
 	}
-	if s.cfg.Fetcher, err = f.fetcher("--fetch.allow", f.fetchAllow); err != nil {
+	if s.cfg.Fetcher, err = f.fetcher("--fetch.allow", "send the picture itself", f.fetchAllow); err != nil {
 		return nil, err
 	}
-	if s.cfg.Poster, err = f.fetcher("--webhook.allow", f.webhookAllow); err != nil {
+	if s.cfg.Poster, err = f.fetcher("--webhook.allow", "async=true and ask for the answer", f.webhookAllow); err != nil {
 		return nil, err
 	}
 	// A picture that does not fit the memory is read at a part of its size.

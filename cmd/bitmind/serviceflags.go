@@ -77,9 +77,10 @@ func (f *serviceFlags) check() error {
 	return nil
 }
 
-// fetcher makes what reaches strangers' addresses.
-func (f *serviceFlags) fetcher(flag string, allow []string) (*fetch.Fetcher, error) {
-	fetcher, err := fetch.New(fetch.Config{Allow: allow, MaxBytes: int64(f.maxBody) << 20, UserAgent: "bitmind/" + version})
+// fetcher makes what reaches strangers' addresses, as a flag allows, and says what to
+// try instead where it does not.
+func (f *serviceFlags) fetcher(flag, instead string, allow []string) (*fetch.Fetcher, error) {
+	fetcher, err := fetch.New(fetch.Config{Allow: allow, Option: flag, Instead: instead, MaxBytes: int64(f.maxBody) << 20, UserAgent: "bitmind/" + version})
 	if err != nil {
 		return nil, usagef("%s %w", flag, err)
 	}
