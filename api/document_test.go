@@ -131,6 +131,9 @@ func TestSmallRoutes(t *testing.T) {
 			t.Errorf("%s: %s", path, p.Detail)
 		}
 	}
+	for _, uid := range []string{"-1", "65536", "65539", "18446744073709551619", "x"} {
+		s.get("/v1/miners/"+uid).problem(422, "invalid") // never another miner
+	}
 	metrics := string(s.get("/metrics").body)
 	for _, name := range []string{
 		`bitmind_http_requests_total{method="GET",route="/v1/samples",status="200"} 1`, "bitmind_http_request_duration_seconds_bucket", `bitmind_refused_total{code="not_found"}`,

@@ -36,7 +36,7 @@ type challengesInput struct {
 }
 
 type uidInput struct {
-	UID uint16 `path:"uid"`
+	UID uint64 `path:"uid" maximum:"65535"`
 }
 
 type challengeInput struct {
@@ -70,7 +70,7 @@ func (s *Server) registerSubnet() {
 		return m.Leaderboard(), nil
 	})
 	subnetOp(s, "miner", "/v1/miners/{uid}", "How does a miner do?", func(_ context.Context, m Monitor, in *uidInput) (monitor.MinerPage, error) {
-		return m.Miner(in.UID)
+		return m.Miner(uint16(in.UID))
 	})
 	subnetOp(s, "challenges", "/v1/challenges", "List the latest challenges with every answer, newest first", func(ctx context.Context, m Monitor, in *challengesInput) (monitor.Challenges, error) {
 		return m.Challenges(ctx, in.Cursor, in.Limit)
