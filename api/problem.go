@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -116,7 +117,7 @@ var useProblems = sync.OnceFunc(func() {
 		for _, err := range errs {
 			if detail, ok := err.(huma.ErrorDetailer); ok {
 				d := detail.ErrorDetail()
-				p.Errors = append(p.Errors, schema.FieldError{Location: d.Location, Message: d.Message})
+				p.Errors = append(p.Errors, schema.FieldError{Location: d.Location, Message: plain(d.Message)})
 			} else if err != nil {
 				p.Errors = append(p.Errors, schema.FieldError{Message: err.Error()})
 			}
@@ -131,6 +132,14 @@ var useProblems = sync.OnceFunc(func() {
 		return p
 	}
 })
+
+// plain says in words what huma says in Go's notation.
+func plain(message string) string {
+	if strings.HasPrefix(message, "invalid date/time") {
+		return "not a time of RFC 3339; try: 2026-11-30T10:00:00Z"
+	}
+	return message
+}
 
 // placeProblem tells a problem where it happened; huma calls it for each answer.
 func placeProblem(ctx huma.Context, _ string, v any) (any, error) {
