@@ -75,7 +75,7 @@ func (o *keysOptions) print(cmd *cobra.Command, key store.Key, secret string) er
 		return printJSON(cmd.OutOrStdout(), madeKey{key, secret})
 	}
 	stderr := cmd.ErrOrStderr()
-	fmt.Fprintf(stderr, "key %s (%s), scopes %s, limits %s, expires %s\n", key.ID, key.Name, strings.Join(key.Scopes, " "), limits(key), orNever(key.ExpiresAt))
+	fmt.Fprintf(stderr, "key %s (%q), scopes %s, limits %s, expires %s\n", key.ID, key.Name, strings.Join(key.Scopes, " "), limits(key), orNever(key.ExpiresAt))
 	if key.OldUntil.After(time.Now()) {
 		fmt.Fprintf(stderr, "the secret before is accepted until %s\n", key.OldUntil.Format(time.RFC3339))
 	}

@@ -70,7 +70,9 @@ func TestKeys(t *testing.T) {
 	check(last, nil)
 
 	// The list holds no secret, and shows what a terminal would obey as text.
-	bitmindOK(t, "", "keys", "create", "--name", "a\x1b[31mb", "--scope", "admin")
+	if _, stderr := bitmindOK(t, "", "keys", "create", "--name", "a\x1b[31mb", "--scope", "admin"); strings.Contains(stderr, "\x1b") {
+		t.Errorf("an escape character reaches the terminal: %q", stderr)
+	}
 	text, _ = bitmindOK(t, "", "keys", "list")
 	if !strings.Contains(text, key.ID) || strings.Contains(text, last) || strings.Contains(text, "\x1b") || strings.Count(text, "\n") != 3 {
 		t.Errorf("listed: %s", text)
