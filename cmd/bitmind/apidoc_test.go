@@ -13,7 +13,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/maxmos001/bitmind-subnet/api/webhook"
 	"github.com/maxmos001/bitmind-subnet/subnet/subnettest"
 )
 
@@ -90,6 +92,67 @@ func TestAPICookbook(t *testing.T) {
 			for _, missing := range missingKeys(want, got, "") {
 				t.Errorf("block %d shows %s, which the answer has not: %.300s", i, missing, output)
 			}
+		}
+	}
+}
+
+// Commands that are shown and not run, such as those that need a network, are ones
+// that the program takes.
+func TestShownCommands(t *testing.T) {
+	for _, path := range []string{"../../README.md", "../../docs/api.md", "../../docs/training.md", "../../docs/clients.md"} {
+		page, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile("(?m)^    (bitmind .*)$").FindAllStringSubmatch(string(page), -1) {
+			text, _, _ := strings.Cut(m[1], " #")
+			for command := range strings.SplitSeq(text, "&&") {
+				args := strings.Fields(command)
+				found, rest, err := newRootCmd().Find(args[1:])
+				if err == nil {
+					err = found.ParseFlags(rest)
+				}
+				if err != nil || !found.HasParent() {
+					t.Errorf("%s: %s: %v", path, m[1], err)
+				}
+			}
+		}
+	}
+}
+
+// The function that docs/api.md shows takes what webhooks are signed with, and the
+// headers that it names are those that are sent.
+func TestShownWebhookCheck(t *testing.T) {
+	page, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range regexp.MustCompile("Bitmind-[A-Za-z-]+").FindAllString(string(page), -1) {
+		if !slices.Contains([]string{webhook.SignatureHeader, webhook.EventHeader, webhook.AttemptHeader}, name) {
+			t.Errorf("no message has the header %s", name)
+		}
+	}
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("SKIPPED: the function of docs/api.md needs Python; try: apt-get install python3")
+	}
+	var program string
+	for _, b := range docBlocks(t, "../../docs/api.md") {
+		if b.language == "python" {
+			program += b.text
+		}
+	}
+	body := []byte(`{"type": "detection.done"}`)
+	now := time.Now()
+	for header, want := range map[string]string{
+		webhook.Sign("secret", body, now):                     "True",
+		webhook.Sign("another", body, now):                    "False",
+		webhook.Sign("secret", body, now.Add(-6*time.Minute)): "False",
+	} {
+		call := fmt.Sprintf("%s\nprint(genuine('secret', %q, b'%s'))", program, header, body)
+		output, err := exec.Command(python, "-c", call).CombinedOutput()
+		if got := strings.TrimSpace(string(output)); err != nil || got != want {
+			t.Errorf("%s: %s, want %s (%v)", header, got, want, err)
 		}
 	}
 }
