@@ -171,7 +171,11 @@ func (f *Fetcher) portExcepted(name string, port uint16) bool {
 }
 
 func (f *Fetcher) refusedAddress(host string) error {
-	return fmt.Errorf("%w: %s is not on the public internet; try: %s, or start the server with %s %s", ErrRefused, host, f.cfg.Instead, f.cfg.Option, host)
+	try := f.cfg.Instead
+	if f.cfg.Option != "" {
+		try += ", or start the server with " + f.cfg.Option + " " + host
+	}
+	return fmt.Errorf("%w: %s is not on the public internet; try: %s", ErrRefused, host, try)
 }
 
 func refusedPort(port uint16) error {

@@ -51,8 +51,8 @@ type Config struct {
 	Allow []string
 	// AllowAddress permits single addresses beyond that; nil permits none.
 	AllowAddress func(netip.AddrPort) bool
-	// Option is the flag that sets Allow, for the errors (default --fetch.allow), and
-	// Instead what else to try than it (default: send the picture itself).
+	// Option is the flag that sets Allow, which the errors name where there is one,
+	// and Instead what else they say to try (default: send the picture itself).
 	Option, Instead string
 	// Resolver is asked for names; nil is the system's.
 	Resolver Resolver
@@ -83,9 +83,6 @@ func New(cfg Config) (*Fetcher, error) {
 	}
 	if cfg.Resolver == nil {
 		cfg.Resolver = net.DefaultResolver
-	}
-	if cfg.Option == "" {
-		cfg.Option = "--fetch.allow"
 	}
 	if cfg.Instead == "" {
 		cfg.Instead = "send the picture itself"

@@ -349,8 +349,8 @@ func TestExceptions(t *testing.T) {
 // A refusal names what would let the address through, of who asked.
 func TestRefusalsNameTheOption(t *testing.T) {
 	for want, cfg := range map[string]Config{
-		"try: send the picture itself, or start the server with --fetch.allow 10.0.0.1": {},
-		"try: wait, or start the server with --webhook.allow 10.0.0.1":                  {Option: "--webhook.allow", Instead: "wait"},
+		"; try: send the picture itself":                                 {},
+		"; try: wait, or start the server with --webhook.allow 10.0.0.1": {Option: "--webhook.allow", Instead: "wait"},
 	} {
 		if err := newFetcher(t, cfg).Check("http://10.0.0.1/x"); err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%v; want …%s", err, want)
