@@ -65,7 +65,7 @@ type CompareInput struct {
 type Finding struct {
 	Picture     string   `json:"picture,omitempty" jsonschema:"which picture"`
 	Verdict     string   `json:"verdict,omitempty" jsonschema:"ai, real or unsure"`
-	Score       float64  `json:"score" jsonschema:"0 is real, 1 is AI-generated"`
+	Score       *float64 `json:"score,omitempty" jsonschema:"0 is real, 1 is AI-generated; missing where there is an error"`
 	Confidence  string   `json:"confidence,omitempty"`
 	Explanation string   `json:"explanation,omitempty"`
 	Warnings    []string `json:"warnings,omitempty" jsonschema:"reasons to trust the score less"`
@@ -142,6 +142,8 @@ func (s *server) file(name string) ([]byte, error) {
 			return nil, fmt.Errorf("%s is outside of %s, the only folder that is read; try: url or image", name, s.Root.Name())
 		}
 		name = inside
+	} else if !filepath.IsLocal(name) {
+		return nil, fmt.Errorf("%s is outside of %s, the only folder that is read; try: url or image", name, s.Root.Name())
 	}
 	// A Root follows no link out of its folder.
 	info, err := s.Root.Stat(name)

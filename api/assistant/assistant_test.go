@@ -122,7 +122,7 @@ func TestTools(t *testing.T) {
 	text, failed := call(t, c, "compare", map[string]any{"pictures": []any{
 		map[string]any{"path": "none.png"}, map[string]any{"path": "a.png"}, map[string]any{"image": encoded},
 	}}, &got)
-	if failed || len(got.Findings) != 3 || got.Findings[0].Score < got.Findings[1].Score || got.Findings[2].Error == "" || strings.Count(text, "\n") != 2 {
+	if failed || len(got.Findings) != 3 || *got.Findings[0].Score < *got.Findings[1].Score || got.Findings[2].Error == "" || got.Findings[2].Score != nil || strings.Count(text, "\n") != 2 {
 		t.Errorf("compare: %s, %+v", text, got)
 	}
 }
@@ -147,7 +147,7 @@ func TestRefusals(t *testing.T) {
 		want      string
 	}{
 		{"outside", "detect", map[string]any{"path": outside}, "outside"},
-		{"upwards", "detect", map[string]any{"path": "../secret.png"}, "escapes"},
+		{"upwards", "detect", map[string]any{"path": "../secret.png"}, "outside"},
 		{"link out", "detect", map[string]any{"path": "link.png"}, "escapes"},
 		{"folder", "detect", map[string]any{"path": "."}, "not a file"},
 		{"two ways", "detect", map[string]any{"path": "a.png", "url": "http://a/b"}, "exactly one"},
@@ -156,7 +156,7 @@ func TestRefusals(t *testing.T) {
 		{"text", "detect", map[string]any{"path": "text.png"}, "not a"},
 		{"detector", "detect", map[string]any{"path": "text.png", "models": []string{"x"}}, "no detector"},
 		{"one to compare", "compare", map[string]any{"pictures": []any{map[string]any{"path": "a.png"}}}, "2 to 10"},
-		{"private address", "detect", map[string]any{"url": "http://127.0.0.1:1/a.png"}, "not fetched"},
+		{"private address", "detect", map[string]any{"url": "http://127.0.0.1:1/a.png"}, "try: send the picture itself"},
 	} {
 		if text, failed := call(t, c, test.tool, test.arguments, nil); !failed || !strings.Contains(text, test.want) {
 			t.Errorf("%s: failed %v, %q, want %q", test.name, failed, text, test.want)

@@ -55,7 +55,10 @@ func (s *server) compare(ctx context.Context, _ *mcp.CallToolRequest, in Compare
 		if (a.Error == "") != (b.Error == "") {
 			return cmp.Compare(len(a.Error), len(b.Error)) // those without a score last
 		}
-		return cmp.Compare(b.Score, a.Score)
+		if a.Score == nil || b.Score == nil {
+			return 0
+		}
+		return cmp.Compare(*b.Score, *a.Score)
 	})
 	lines := make([]string, len(all.Findings))
 	for i, f := range all.Findings {
@@ -75,7 +78,7 @@ func (p Picture) name(i int) string {
 
 func finding(p Picture, d *schema.Detection) Finding {
 	f := Finding{
-		Picture: cmp.Or(p.Path, p.URL), Verdict: d.Verdict, Score: *d.Score, Confidence: d.Confidence,
+		Picture: cmp.Or(p.Path, p.URL), Verdict: d.Verdict, Score: d.Score, Confidence: d.Confidence,
 		Explanation: d.Explanation, Model: d.Model.Name,
 	}
 	for _, w := range d.Warnings {
@@ -93,7 +96,7 @@ func (f Finding) sentence() string {
 	if f.Error != "" {
 		return fmt.Sprintf("%s could not be judged: %s", name, f.Error)
 	}
-	line := fmt.Sprintf("%s: %s (verdict %s, score %.3f of 1, by %s).", name, f.Confidence, f.Verdict, f.Score, f.Model)
+	line := fmt.Sprintf("%s: %s (verdict %s, score %.3f of 1, by %s).", name, f.Confidence, f.Verdict, *f.Score, f.Model)
 	if len(f.Warnings) > 0 {
 		line += " Caution: " + strings.Join(f.Warnings, " ")
 	}
