@@ -149,7 +149,8 @@ func TestAddresses(t *testing.T) {
 
 // On an address that strangers reach, nobody lists what others without a key asked.
 func TestAnonymousListElsewhere(t *testing.T) {
-	s := start(t, func(c *Config) { c.Loopback = false })
+	s := start(t, func(c *Config) { c.Loopback, c.WebhookSecret = false, "a secret of the server" })
+	s.get("/v1/webhook-secret").problem(401, "unauthorized") // all without a key would share it
 	d := s.ask1().detection()
 	s.get("/v1/detections").problem(401, "unauthorized")
 	s.get("/v1/detections/" + d.ID).detection()

@@ -27,6 +27,9 @@ func (s *Server) registerWebhooks() {
 		if s.WebhookSecret == "" {
 			return nil, problem(schema.CodeNotFound, "webhooks are off here; try: start the server with --webhook.secret")
 		}
+		if askerOf(ctx).anonymous() && !s.Loopback {
+			return nil, problem(schema.CodeUnauthorized, "a secret is of one key's webhooks; try: -H 'Authorization: Bearer bm_…'")
+		}
 		out := &secretOutput{}
 		out.Body.Secret = webhook.SecretFor(s.WebhookSecret, askerOf(ctx).key.ID)
 		return out, nil
