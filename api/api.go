@@ -13,6 +13,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -97,6 +98,8 @@ type Config struct {
 	KeepFor time.Duration
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+
+	bodyTime, restTime time.Duration // see the constants; tests wait less
 }
 
 // Defaults of Config.
@@ -152,6 +155,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	cfg.bodyTime, cfg.restTime = cmp.Or(cfg.bodyTime, bodyTime), cmp.Or(cfg.restTime, restTime)
 	for _, f := range []**fetch.Fetcher{&cfg.Fetcher, &cfg.Poster} {
 		if *f == nil {
 			var err error

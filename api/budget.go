@@ -143,10 +143,10 @@ func tooLarge(limit int64) error {
 }
 
 // bodyDeadline gives a body time by its size.
-func bodyDeadline(w http.ResponseWriter, length int64) {
+func (s *Server) bodyDeadline(w http.ResponseWriter, length int64) {
 	allowed := bodyTimeMax
 	if length >= 0 {
-		allowed = min(bodyTime+time.Duration(length)*time.Second/bodyRate, bodyTimeMax)
+		allowed = min(s.bodyTime+time.Duration(length)*time.Second/bodyRate, bodyTimeMax)
 	}
 	// Tests' writers may have no deadlines.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(allowed))

@@ -35,9 +35,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	about := &request{id: requestID(r)}
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, about))
-	body := &upload{ReadCloser: r.Body}
+	body := &upload{ReadCloser: r.Body, length: r.ContentLength, rest: s.restTime}
 	r.Body = body
-	answer := &recorder{ResponseWriter: w}
+	answer := &recorder{ResponseWriter: w, body: body}
 	answer.Header().Set("X-Request-Id", about.id)
 	secure(answer.Header())
 

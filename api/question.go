@@ -58,7 +58,7 @@ func (s *Server) read(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	if r.ContentLength > wire {
 		return a, tooLarge(limit)
 	}
-	bodyDeadline(w, r.ContentLength)
+	s.bodyDeadline(w, r.ContentLength)
 	defer bodyDone(w)
 	r.Body = http.MaxBytesReader(w, r.Body, wire)
 

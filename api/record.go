@@ -17,6 +17,7 @@ type recorder struct {
 	bytes   int64
 	problem string // code of the error document that was answered
 	delayed bool   // the header waits for the body's length
+	body    *upload
 }
 
 // Unwrap serves http.ResponseController.
@@ -33,7 +34,7 @@ func (r *recorder) WriteHeader(status int) {
 	}
 	r.status = status
 	if r.delayed = r.Header().Get("Content-Type") == "application/problem+json"; !r.delayed {
-		r.ResponseWriter.WriteHeader(status)
+		r.sendHeader()
 	}
 }
 
@@ -57,6 +58,13 @@ func (r *recorder) Write(p []byte) (int, error) {
 func (r *recorder) flushHeader() {
 	if r.delayed {
 		r.delayed = false
-		r.ResponseWriter.WriteHeader(r.status)
+		r.sendHeader()
 	}
+}
+
+// sendHeader sends the header. net/http first reads what is left of a small upload,
+// which a client that has stopped sending would keep it at for ever.
+func (r *recorder) sendHeader() {
+	r.body.limitRest(r.ResponseWriter)
+	r.ResponseWriter.WriteHeader(r.status)
 }

@@ -34,7 +34,7 @@ func (s *Server) registerSeed() error {
 		Read: func(w http.ResponseWriter, r *http.Request) ([]byte, func(), error) {
 			room := &lease{from: s.bodies}
 			limit := s.MaxBody + s.MaxBody/2 + 1<<20 // in base64, with what is around it
-			bodyDeadline(w, r.ContentLength)
+			s.bodyDeadline(w, r.ContentLength)
 			defer bodyDone(w)
 			// Its texts and the picture's bytes are held beside the body.
 			err := room.grow(r.Context(), 2*max(0, min(r.ContentLength, limit)))
