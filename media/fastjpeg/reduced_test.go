@@ -111,8 +111,14 @@ func TestReducedKeepsLowFrequencies(t *testing.T) {
 				whole := image.Pt(b.Dx()/factor, b.Dy()/factor) // pixels that the edge does not cut
 				gotMean := mean(got, image.Rectangle{Max: whole})
 				wantMean := mean(want, image.Rectangle{Max: whole.Mul(factor)})
+				// YCCK's inks are sums that are cut at 0 and 255, more of them at full size;
+				// libjpeg's own reduced pictures differ by more.
+				limit := 3.0
+				if _, inks := want.(*image.CMYK); inks {
+					limit = 5
+				}
 				for c := range gotMean {
-					if math.Abs(gotMean[c]-wantMean[c]) > 3 {
+					if math.Abs(gotMean[c]-wantMean[c]) > limit {
 						t.Errorf("%s by %d: mean %v, want %v", path, factor, gotMean, wantMean)
 					}
 				}
@@ -130,13 +136,23 @@ func TestReducedKeepsLowFrequencies(t *testing.T) {
 	}
 }
 
-func mean(m image.Image, b image.Rectangle) (sums [3]float64) {
+// mean gives the mean of each channel: of inks as they are stored, since their colour
+// is a product, whose mean is not that of the means.
+func mean(m image.Image, b image.Rectangle) (sums [4]float64) {
 	for y := range b.Dy() {
 		for x := range b.Dx() {
-			r, g, bl, _ := m.At(x, y).RGBA()
-			sums[0] += float64(r >> 8)
-			sums[1] += float64(g >> 8)
-			sums[2] += float64(bl >> 8)
+			channels := [4]uint8{}
+			switch m := m.(type) {
+			case *image.CMYK:
+				c := m.CMYKAt(x, y)
+				channels = [4]uint8{c.C, c.M, c.Y, c.K}
+			case *image.RGBA:
+				c := m.RGBAAt(x, y)
+				channels = [4]uint8{c.R, c.G, c.B, c.A}
+			}
+			for i, v := range channels {
+				sums[i] += float64(v)
+			}
 		}
 	}
 	for i := range sums {

@@ -52,6 +52,12 @@ func (d *Description) extensible() bool {
 	return d.Heatmap != nil && d.Heatmap.Added() || d.Kinds != nil
 }
 
+// extrasAreFree says whether each run may give those outputs too: a head asked about
+// windows would take half as long again as the score alone.
+func (d *Description) extrasAreFree() bool {
+	return d.Heatmap == nil || d.Heatmap.Windows == nil
+}
+
 // extend adds the outputs that the description names and the graph lacks.
 func (d *Description) extend(graph []byte) ([]byte, error) {
 	side, _ := d.Preprocess.Size()

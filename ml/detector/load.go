@@ -37,9 +37,9 @@ type Options struct {
 	// Brief is for a few pictures: a large detector is there in half the time, with
 	// a third of the memory, but not warm, and each picture takes longer.
 	Brief bool
-	// Extras loads at once what Heatmap and Look need beside the score. Without it,
-	// they load it when they are first used, and a large detector's weights are then
-	// in memory twice.
+	// Extras loads at once what Heatmap and Look need beside the score, where it costs
+	// the score no time. Else they load it when they are first used, and a large
+	// detector's weights are then in memory twice.
 	Extras bool
 	Logger *slog.Logger // nil discards
 }
@@ -253,7 +253,7 @@ func newModel(from source, opts Options) (_ Detector, err error) {
 			err = errors.Join(err, m.Close())
 		}
 	}()
-	added := d.extensible() && opts.Extras
+	added := d.extensible() && opts.Extras && d.extrasAreFree()
 	if added {
 		if graph, err = d.extend(graph); err != nil {
 			return nil, err
