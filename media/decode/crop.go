@@ -2,6 +2,7 @@ package decode
 
 import (
 	"image"
+	"sync"
 
 	"github.com/maxmos001/bitmind-subnet/media/fastjpeg"
 )
@@ -23,10 +24,7 @@ type Cropper struct {
 func (c *Cropper) Decode(data []byte, limits Limits, region func(width, height int) image.Rectangle) (image.Image, Info, error) {
 	asked := false
 	native, info, release, err := open(data, limits, func(h header) (image.Image, bool) {
-		// The decoder copies the data, in place of the RGB picture that the
-		// estimate of memory has room for.
-		jpeg := h.format == "jpeg" || h.format == "mpo"
-		if !jpeg || h.orientation != 1 || h.rewrite != nil || int64(len(h.data)) > 4*int64(h.width)*int64(h.height) {
+		if h.orientation != 1 || !h.quick() {
 			return nil, false
 		}
 		asked = true
@@ -44,6 +42,16 @@ func (c *Cropper) Decode(data []byte, limits Limits, region func(width, height i
 	}
 	return native, info, nil
 }
+
+// quick says whether package fastjpeg may be asked for the picture. Its decoder copies
+// the data, in place of the RGB picture that the estimate of memory has room for.
+func (h header) quick() bool {
+	jpeg := h.format == "jpeg" || h.format == "mpo"
+	return jpeg && h.rewrite == nil && int64(len(h.data)) <= 4*int64(h.width)*int64(h.height)
+}
+
+// quickDecoders are those of Decode that lie idle.
+var quickDecoders = sync.Pool{New: func() any { return new(fastjpeg.Decoder) }}
 
 // Trim gives up buffers that a large picture left behind, and with them the last
 // picture. It is for a Cropper that lies idle.

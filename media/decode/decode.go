@@ -27,6 +27,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+
+	"github.com/maxmos001/bitmind-subnet/media/fastjpeg"
 )
 
 // The kinds of failure. Every error of this package matches exactly one of
@@ -103,12 +105,22 @@ type Info struct {
 
 // Decode decodes data into an opaque picture whose bounds start at the origin.
 func Decode(data []byte, limits Limits) (*image.RGBA, Info, error) {
-	native, info, release, err := open(data, limits, nil)
+	jpeg := quickDecoders.Get().(*fastjpeg.Decoder)
+	defer func() {
+		jpeg.Trim()
+		quickDecoders.Put(jpeg)
+	}()
+	native, info, release, err := open(data, limits, func(h header) (image.Image, bool) {
+		if !h.quick() {
+			return nil, false
+		}
+		return jpeg.Decode(h.data, image.Rect(0, 0, h.width, h.height))
+	})
 	if err != nil {
 		return nil, info, err
 	}
 	defer release()
-	return toRGBA(native, info), info, nil
+	return toRGBA(native, info), info, nil // a copy of what the decoder has in its buffers
 }
 
 // DecodeNative decodes like Decode, but leaves an upright JPEG in YCbCr (or
