@@ -100,7 +100,14 @@ type served struct {
 	Model
 	info  detector.Info
 	batch *serving.Batcher[detector.Sight]
+	// A slow detector uses all cores for one batch at a time: two would only get in each
+	// other's way. Of a quick one, the next batch is prepared meanwhile.
+	slow atomic.Bool
+	turn sync.Mutex
 }
+
+// slowFrom is the time for one picture from which on a detector is slow.
+const slowFrom = 50 * time.Millisecond
 
 // New checks the configuration. Nothing is answered before Run.
 func New(cfg Config) (*Inspector, error) {
@@ -138,13 +145,11 @@ func New(cfg Config) (*Inspector, error) {
 			return nil, fmt.Errorf("two detectors are named %q; try: each only once", m.Name)
 		}
 		names[m.Name] = true
-		in.models = append(in.models, &served{
-			Model: m, info: m.Detector.Info(),
-			// Twice, so that one batch is prepared while the other computes.
-			batch: serving.New(looker(m.Detector), serving.Options{
-				MaxWaiting: 4 * (cfg.Slots + 1), Parallel: 2, Logger: cfg.Logger,
-			}),
+		served := &served{Model: m, info: m.Detector.Info()}
+		served.batch = serving.New(served.look, serving.Options{
+			MaxWaiting: 4 * (cfg.Slots + 1), Parallel: 2, Logger: cfg.Logger,
 		})
+		in.models = append(in.models, served)
 	}
 	in.listing = in.list()
 	return in, nil
@@ -168,8 +173,12 @@ func (in *Inspector) Run(ctx context.Context) {
 func (in *Inspector) warm(ctx context.Context) error {
 	img := image.NewRGBA(image.Rect(0, 0, 256, 256))
 	for _, m := range in.models {
-		if _, err := m.batch.Look(ctx, img); err != nil {
-			return fmt.Errorf("%s: %w", m.Name, err)
+		for range 2 { // the first time is the slowest and says nothing
+			begin := time.Now()
+			if _, err := m.batch.Look(ctx, img); err != nil {
+				return fmt.Errorf("%s: %w", m.Name, err)
+			}
+			m.slow.Store(time.Since(begin) > slowFrom)
 		}
 	}
 	return nil

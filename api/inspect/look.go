@@ -15,23 +15,25 @@ import (
 	"github.com/maxmos001/bitmind-subnet/subnet/proxy"
 )
 
-// looker asks a detector about the pictures of a batch: what kind each is too, where
-// the detector can tell.
-func looker(d detector.Detector) func(context.Context, []image.Image) ([]detector.Sight, error) {
-	if l, ok := d.(detector.Looker); ok && d.Info().Kinds {
-		return l.Look
+// look asks the detector about the pictures of a batch: what kind each is too, where
+// it can tell.
+func (m *served) look(ctx context.Context, images []image.Image) ([]detector.Sight, error) {
+	if m.slow.Load() {
+		m.turn.Lock()
+		defer m.turn.Unlock()
 	}
-	return func(ctx context.Context, images []image.Image) ([]detector.Sight, error) {
-		scores, err := d.DetectBatch(ctx, images)
-		if err != nil {
-			return nil, err
-		}
-		sights := make([]detector.Sight, len(scores))
-		for i, s := range scores {
-			sights[i].Score = s
-		}
-		return sights, nil
+	if l, ok := m.Detector.(detector.Looker); ok && m.info.Kinds {
+		return l.Look(ctx, images)
 	}
+	scores, err := m.Detector.DetectBatch(ctx, images)
+	if err != nil {
+		return nil, err
+	}
+	sights := make([]detector.Sight, len(scores))
+	for i, s := range scores {
+		sights[i].Score = s
+	}
+	return sights, nil
 }
 
 // look is one question under way.
