@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -44,9 +45,20 @@ func (f *modelFlags) addRuntimeTo(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&f.threads, "threads", 0, "cores that the detector uses (0: all)")
 }
 
+// maxThreads bounds --threads on small machines: thousands would take the machine and
+// get nowhere.
+const maxThreads = 32
+
+func (f *modelFlags) checkThreads() error {
+	if most := max(maxThreads, 4*runtime.NumCPU()); f.threads < 0 || f.threads > most {
+		return usagef("--threads %d; try: 0 for all cores, or up to %d", f.threads, most)
+	}
+	return nil
+}
+
 func (f *modelFlags) options(logger *slog.Logger) (detector.Options, error) {
-	if f.threads < 0 {
-		return detector.Options{}, usagef("--threads %d; try: 0 for all cores", f.threads)
+	if err := f.checkThreads(); err != nil {
+		return detector.Options{}, err
 	}
 	return detector.Options{LibraryPath: f.library, Device: f.device, Threads: f.threads, Brief: f.brief, Extras: f.extras, Logger: logger}, nil
 }

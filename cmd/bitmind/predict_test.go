@@ -167,6 +167,8 @@ func TestPredictErrors(t *testing.T) {
 	}{
 		{[]string{"predict"}, 2, "requires at least 1 arg"},
 		{[]string{"predict", "--threads", "-1", "--model", model, pictures[0]}, 2, "--threads"},
+		{[]string{"predict", "--threads", "9999", "--model", model, pictures[0]}, 2, "--threads"},
+		{[]string{"serve", "--threads", "9999", "--listen", "127.0.0.1:0", "--store", ":memory:"}, 2, "--threads"},
 		{[]string{"predict", "--model", dir, pictures[0]}, 1, "detector.json"},
 		{[]string{"predict", "--model", damaged, pictures[0]}, 1, "damaged one: unexpected EOF; try: get the file again"},
 		{[]string{"predict", "--model", misdescribed, pictures[0]}, 1, "; try: compare "},

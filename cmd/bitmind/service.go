@@ -83,7 +83,7 @@ func (f *serviceFlags) open(ctx context.Context, listener net.Listener, database
 	}()
 	s.cfg.Store = s.store
 	file := ""
-	if !isURL(database) {
+	if !isURL(database) && database != ":memory:" {
 		if file, err = homedir.Expand(strings.TrimPrefix(database, "sqlite:")); err != nil {
 			return nil, err
 		}

@@ -23,8 +23,8 @@ func (o *trainOptions) trainGraph(cmd *cobra.Command) error {
 	if err != nil {
 		return usageError{err}
 	}
-	if o.runtime.threads < 0 {
-		return usagef("--threads %d; try: 0 for all cores", o.runtime.threads)
+	if err := o.runtime.checkThreads(); err != nil {
+		return err
 	}
 	if o.size == 0 {
 		o.size = a.InputSize
