@@ -223,7 +223,7 @@ intake.start({
   files: files => add(files.map(file => make(file.name || t('many.picture'), 'file', file.size ? { file } : { file, state: 'failed', previewed: true, problem: { title: t('errors.title'), what: t('errors.empty'), hint: '' } }))),
   url: url => add([make(new URL(url).pathname.split('/').pop() || new URL(url).host, 'url', { url, previewed: true })]),
 });
-showSamples((sample, file) => add([make(sample.name, 'sample', { file, truth: sample })]));
+showSamples((sample, file) => add([make(file.name, 'sample', { file, truth: sample })]));
 
 // What was there before a reload comes back; a question by address is asked again.
 const before = restore(make);

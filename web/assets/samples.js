@@ -1,4 +1,4 @@
-// The examples, one click each.
+// The examples, one click each. Their own names would tell what they are.
 import { t } from './text.js';
 import { $, el } from './dom.js';
 import { get, getBlob } from './api.js';
@@ -11,14 +11,15 @@ export async function showSamples(choose) {
     return; // a server without examples
   }
   $('samples').hidden = items.length === 0;
-  $('samples-list').replaceChildren(...items.map(sample => {
-    const button = el('button', { type: 'button', class: 'sample', 'aria-label': t('samples.try', { name: sample.name }) },
+  $('samples-list').replaceChildren(...items.map((sample, i) => {
+    const name = t('samples.name', { n: i + 1 });
+    const button = el('button', { type: 'button', class: 'sample', 'aria-label': t('samples.try', { n: i + 1 }) },
       el('img', { src: sample.url, alt: '', loading: 'lazy', decoding: 'async', on: { error: event => event.target.remove() } }),
-      el('span', {}, sample.name));
+      el('span', {}, name));
     button.addEventListener('click', async () => {
       button.disabled = true;
       try {
-        choose(sample, new File([await getBlob(sample.url)], sample.name));
+        choose(sample, new File([await getBlob(sample.url)], name));
       } catch (error) {
         $('live').textContent = error.what;
       } finally {

@@ -286,6 +286,9 @@ func TestAnswerActions(t *testing.T) {
 func TestSamples(t *testing.T) {
 	b := open(t, serveURL(t)+"/", desktop)
 	b.until(`document.querySelector('.sample')`)
+	if text := b.text("#samples-list"); !strings.Contains(text, "Example 1") || strings.Contains(text, "flux") {
+		t.Errorf("the examples are called %q, which must not tell what they are", text)
+	}
 	b.do(chromedp.Click(".sample", chromedp.ByQuery))
 	b.wantVerdict()
 	if b.text(".truth") == "" {
