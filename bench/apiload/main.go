@@ -23,9 +23,11 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
+	"github.com/maxmos001/bitmind-subnet/bench/internal/peak"
 	"github.com/maxmos001/bitmind-subnet/media/dataset"
 	"github.com/maxmos001/bitmind-subnet/media/decode"
 	"github.com/maxmos001/bitmind-subnet/media/resample"
@@ -154,7 +156,7 @@ func load(url string, clients int, seconds float64, pid int) error {
 		"refused": float64(refused),
 	}
 	if pid != 0 {
-		if figures["peak_mb"], err = peakMB(pid); err != nil {
+		if figures["peak_mb"], err = peak.MB(strconv.Itoa(pid)); err != nil {
 			return err
 		}
 	}
@@ -200,7 +202,7 @@ func drown(url string, n, pid int) error {
 		"slowest_refusal_ms": slowestRefusal, "picture_mb": float64(len(picture)) / 1e6,
 	}
 	if pid != 0 {
-		if figures["peak_mb"], err = peakMB(pid); err != nil {
+		if figures["peak_mb"], err = peak.MB(strconv.Itoa(pid)); err != nil {
 			return err
 		}
 	}
@@ -217,18 +219,4 @@ func large() ([]byte, error) {
 	var buf bytes.Buffer
 	err := jpeg.Encode(&buf, img, &jpeg.Options{Quality: 78})
 	return buf.Bytes(), err
-}
-
-// peakMB is the most memory that a process has had resident.
-func peakMB(pid int) (float64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := bytes.Cut(status, []byte("VmHWM:"))
-	var kb float64
-	if _, err := fmt.Sscan(string(rest), &kb); err != nil {
-		return 0, fmt.Errorf("reading the peak of resident memory: %w", err)
-	}
-	return kb / 1024, nil
 }

@@ -7,7 +7,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +18,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/maxmos001/bitmind-subnet/bench/internal/peak"
 	"github.com/maxmos001/bitmind-subnet/ml/detector"
 	"github.com/maxmos001/bitmind-subnet/ml/onnx"
 	"github.com/maxmos001/bitmind-subnet/ml/ort"
@@ -157,23 +157,9 @@ func report(batch int, seconds float64, call func() error) error {
 		runs++
 	}
 	rate := float64(runs*batch) / time.Since(start).Seconds()
-	peak, err := peakMB()
+	peak, err := peak.MB("self")
 	if err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(map[string]float64{"images_per_s": rate, "peak_mb": peak})
-}
-
-// peakMB is the most memory that this process has had resident.
-func peakMB() (float64, error) {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := bytes.Cut(status, []byte("VmHWM:"))
-	var kb float64
-	if _, err := fmt.Sscan(string(rest), &kb); err != nil {
-		return 0, fmt.Errorf("reading the peak of resident memory: %w", err)
-	}
-	return kb / 1024, nil
 }

@@ -40,7 +40,7 @@ type figure struct {
 
 const perNanosecond = 1e-6 // of a millisecond
 
-var figures = []figure{
+var figures = slices.Concat([]figure{
 	{name: "NPR, batch 1: rate", unit: "images/s", series: "npr-1", key: "images_per_s", scale: 1, aimRatio: 2.5},
 	{name: "NPR, batch 1: peak memory", unit: "MB", series: "npr-1", key: "peak_mb", scale: 1, lower: true, aimRatio: 10},
 	{name: "NPR, batch 16: rate", unit: "images/s", series: "npr-16", key: "images_per_s", scale: 1, aimRatio: 2.5},
@@ -59,32 +59,7 @@ var figures = []figure{
 	{name: "dendrite: 256 axons asked at once", unit: "ms", series: "dendrite", key: "median_ms", scale: 1, lower: true, aimRatio: 10},
 	{name: "challenges from a 1024-pixel JPEG: one core", unit: "1/s", series: "challenge-one", key: "challenges/s", scale: 1, aimRatio: 3},
 	{name: "challenges from a 1024-pixel JPEG: all cores", unit: "1/s", series: "challenge-all", key: "challenges/s", scale: 1, aimRatio: 3},
-	{name: "detections with fast, 1 client: rate", unit: "requests/s", series: "api-fast-1", key: "requests_per_s", scale: 1},
-	{name: "detections with fast, 1 client: median", unit: "ms", series: "api-fast-1", key: "p50_ms", scale: 1, lower: true},
-	{name: "detections with fast, 1 client: 95th percentile", unit: "ms", series: "api-fast-1", key: "p95_ms", scale: 1, lower: true},
-	{name: "detections with fast, 1 client: 99th percentile", unit: "ms", series: "api-fast-1", key: "p99_ms", scale: 1, lower: true},
-	{name: "detections with fast, 16 clients: rate", unit: "requests/s", series: "api-fast-16", key: "requests_per_s", scale: 1, aimRatio: 2},
-	{name: "detections with fast, 16 clients: median", unit: "ms", series: "api-fast-16", key: "p50_ms", scale: 1, lower: true},
-	{name: "detections with fast, 16 clients: 95th percentile", unit: "ms", series: "api-fast-16", key: "p95_ms", scale: 1, lower: true},
-	{name: "detections with fast, 16 clients: 99th percentile", unit: "ms", series: "api-fast-16", key: "p99_ms", scale: 1, lower: true},
-	{name: "detections with fast, 64 clients: rate", unit: "requests/s", series: "api-fast-64", key: "requests_per_s", scale: 1},
-	{name: "detections with fast, 64 clients: median", unit: "ms", series: "api-fast-64", key: "p50_ms", scale: 1, lower: true},
-	{name: "detections with fast, 64 clients: 95th percentile", unit: "ms", series: "api-fast-64", key: "p95_ms", scale: 1, lower: true},
-	{name: "detections with fast, 64 clients: 99th percentile", unit: "ms", series: "api-fast-64", key: "p99_ms", scale: 1, lower: true},
-	{name: "detections with fast: peak memory of all that", unit: "MB", series: "api-fast-64", key: "peak_mb", scale: 1, lower: true, aimRatio: 3},
-	{name: "detections with best, 1 client: rate", unit: "requests/s", series: "api-best-1", key: "requests_per_s", scale: 1},
-	{name: "detections with best, 1 client: median", unit: "ms", series: "api-best-1", key: "p50_ms", scale: 1, lower: true},
-	{name: "detections with best, 1 client: 95th percentile", unit: "ms", series: "api-best-1", key: "p95_ms", scale: 1, lower: true},
-	{name: "detections with best, 1 client: 99th percentile", unit: "ms", series: "api-best-1", key: "p99_ms", scale: 1, lower: true},
-	{name: "detections with best, 16 clients: rate", unit: "requests/s", series: "api-best-16", key: "requests_per_s", scale: 1, aimRatio: 1.15},
-	{name: "detections with best, 16 clients: median", unit: "ms", series: "api-best-16", key: "p50_ms", scale: 1, lower: true},
-	{name: "detections with best, 16 clients: 95th percentile", unit: "ms", series: "api-best-16", key: "p95_ms", scale: 1, lower: true},
-	{name: "detections with best, 16 clients: 99th percentile", unit: "ms", series: "api-best-16", key: "p99_ms", scale: 1, lower: true},
-	{name: "detections with best, 64 clients: rate", unit: "requests/s", series: "api-best-64", key: "requests_per_s", scale: 1},
-	{name: "detections with best, 64 clients: median", unit: "ms", series: "api-best-64", key: "p50_ms", scale: 1, lower: true},
-	{name: "detections with best, 64 clients: 95th percentile", unit: "ms", series: "api-best-64", key: "p95_ms", scale: 1, lower: true},
-	{name: "detections with best, 64 clients: 99th percentile", unit: "ms", series: "api-best-64", key: "p99_ms", scale: 1, lower: true},
-	{name: "detections with best: peak memory of all that", unit: "MB", series: "api-best-64", key: "peak_mb", scale: 1, lower: true, aimRatio: 3},
+}, detections("fast", 2), detections("best", 1.15), []figure{
 	{name: "500 pictures of 10 MB at once: answered", unit: "pictures", series: "api-flood", key: "answered", scale: 1},
 	{name: "500 pictures of 10 MB at once: refused with 429 or 503", unit: "pictures", series: "api-flood", key: "shed", scale: 1},
 	{name: "500 pictures of 10 MB at once: lost without an answer", unit: "pictures", series: "api-flood", key: "lost", scale: 1, lower: true},
@@ -106,6 +81,29 @@ var figures = []figure{
 	{name: "chain client: 256 set_weights signed and submitted", unit: "ms", series: "weights", key: "weights_ms", scale: 1, lower: true, aimRatio: 10},
 	{name: "sr25519 signatures verified, one core", unit: "1/s", series: "verify", key: "verifies/s", scale: 1},
 	{name: "SCALE: 255 neurons decoded, one core", unit: "MB/s", series: "decode", key: "MB/s", scale: 1},
+})
+
+// detections are the figures of the service with a detector; the aim is on the rate at
+// 16 clients.
+func detections(model string, aim float64) []figure {
+	var all []figure
+	series := ""
+	for _, clients := range []int{1, 16, 64} {
+		series = fmt.Sprintf("api-%s-%d", model, clients)
+		name := fmt.Sprintf("detections with %s, %d clients: ", model, clients)
+		if clients == 1 {
+			name = fmt.Sprintf("detections with %s, 1 client: ", model)
+		}
+		rate := figure{name: name + "rate", unit: "requests/s", series: series, key: "requests_per_s", scale: 1}
+		if clients == 16 {
+			rate.aimRatio = aim
+		}
+		all = append(all, rate)
+		for _, q := range []struct{ name, key string }{{"median", "p50_ms"}, {"95th percentile", "p95_ms"}, {"99th percentile", "p99_ms"}} {
+			all = append(all, figure{name: name + q.name, unit: "ms", series: series, key: q.key, scale: 1, lower: true})
+		}
+	}
+	return append(all, figure{name: "detections with " + model + ": peak memory of all that", unit: "MB", series: series, key: "peak_mb", scale: 1, lower: true, aimRatio: 3})
 }
 
 // result is what a figure came to; a value that was not measured is left out.

@@ -7,7 +7,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/maxmos001/bitmind-subnet/bench/internal/peak"
 	"github.com/maxmos001/bitmind-subnet/bittensor/substrate"
 	"github.com/maxmos001/bitmind-subnet/bittensor/subtensor"
 	"github.com/maxmos001/bitmind-subnet/bittensor/wallet"
@@ -92,7 +92,7 @@ func metagraph(ctx context.Context, url string, n int) (map[string]float64, erro
 		}
 	}
 	slices.Sort(took)
-	peak, err := peakMB()
+	peak, err := peak.MB("self")
 	return map[string]float64{"connect_ms": milliseconds(connect), "metagraph_ms": took[n/2], "peak_mb": peak}, err
 }
 
@@ -150,17 +150,3 @@ func weights(ctx context.Context, url string, n int) (map[string]float64, error)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-// peakMB is the most memory that this process has had resident.
-func peakMB() (float64, error) {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := bytes.Cut(status, []byte("VmHWM:"))
-	var kb float64
-	if _, err := fmt.Sscan(string(rest), &kb); err != nil {
-		return 0, fmt.Errorf("reading the peak of resident memory: %w", err)
-	}
-	return kb / 1024, nil
-}
