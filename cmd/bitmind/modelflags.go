@@ -30,6 +30,7 @@ type modelFlags struct {
 	threads int
 	brief   bool // for a few pictures
 	extras  bool // with what heatmaps need
+	shared  bool // many ask at once
 }
 
 func (f *modelFlags) addTo(cmd *cobra.Command) {
@@ -60,7 +61,7 @@ func (f *modelFlags) options(logger *slog.Logger) (detector.Options, error) {
 	if err := f.checkThreads(); err != nil {
 		return detector.Options{}, err
 	}
-	return detector.Options{LibraryPath: f.library, Device: f.device, Threads: f.threads, Brief: f.brief, Extras: f.extras, Logger: logger}, nil
+	return detector.Options{LibraryPath: f.library, Device: f.device, Threads: f.threads, Brief: f.brief, Extras: f.extras, Shared: f.shared, Logger: logger}, nil
 }
 
 // open loads the detector; the caller closes it.

@@ -113,10 +113,6 @@ func (f *serviceFlags) needKeys(ctx context.Context, db *store.Store, loopback b
 	return true, nil
 }
 
-// smallGraph is up to which size, in bytes, a graph is run on one core: where many
-// ask, two pictures side by side are sooner done than one after the other on two.
-const smallGraph = 4 << 20
-
 // openModels loads detectors by name or path; the caller closes them.
 func openModels(names []string, flags modelFlags, log *slog.Logger) (list []inspect.Model, err error) {
 	defer func() {
@@ -128,19 +124,15 @@ func openModels(names []string, flags modelFlags, log *slog.Logger) (list []insp
 	if len(names) == 0 {
 		names = []string{flags.fallback()}
 	}
-	flags.extras = true // any question may ask for a heatmap
+	flags.extras, flags.shared = true, true // any question may ask for a heatmap
 	for _, name := range names {
-		one := flags
-		one.path = name
-		if _, graph, err := one.read(); err == nil && len(graph) <= smallGraph && one.threads == 0 {
-			one.threads = 1
-		}
-		d, err := one.open(log)
+		flags.path = name
+		d, err := flags.open(log)
 		if err != nil {
 			return list, err
 		}
 		m := inspect.Model{Name: modelName(name, list), Detector: d}
-		if shipped, ok := one.inside(); ok {
+		if shipped, ok := flags.inside(); ok {
 			m.CardURL = "/v1/models/" + shipped + "/card"
 			if m.Reference, err = reference(shipped); err != nil {
 				return list, errors.Join(err, d.Close())

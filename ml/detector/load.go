@@ -41,8 +41,15 @@ type Options struct {
 	// the score no time. Else they load it when they are first used, and a large
 	// detector's weights are then in memory twice.
 	Extras bool
+	// Shared is for many callers at once: with Threads 0 a small graph runs on one
+	// core, since two pictures side by side are sooner done than one after the other on
+	// two.
+	Shared bool
 	Logger *slog.Logger // nil discards
 }
+
+// smallGraph is up to which size, in bytes, a graph is small.
+const smallGraph = 4 << 20
 
 // ErrHash says that a graph is not the one that its description names.
 var ErrHash = errors.New("the graph does not have the described sha256")
@@ -246,6 +253,9 @@ func newModel(from source, opts Options) (_ Detector, err error) {
 	d, graph, err := from()
 	if err != nil {
 		return nil, err
+	}
+	if opts.Shared && opts.Threads == 0 && len(graph) <= smallGraph {
+		opts.Threads = 1
 	}
 	m := &model{description: *d, from: from, opts: opts}
 	defer func() {
